@@ -1,0 +1,48 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"lectern/course"
+)
+
+// violations tells people what a violated constraint means.
+var violations = map[string]course.Problem{
+	"users_login_unique":      {Kind: course.Conflict, Field: "login", Text: "That login is taken."},
+	"users_login_form":        {Kind: course.Invalid, Field: "login", Text: "A login has lower-case letters, digits, dots, hyphens and underscores, and begins with a letter or digit."},
+	"identities_pkey":         {Kind: course.Conflict, Text: "That sign-in already belongs to an account."},
+	"courses_slug_unique":     {Kind: course.Conflict, Field: "slug", Text: "Another course has that short name."},
+	"courses_slug_form":       {Kind: course.Invalid, Field: "slug", Text: "A short name has lower-case letters, digits and hyphens."},
+	"members_once":            {Kind: course.Conflict, Field: "login", Text: "The roster already has that person."},
+	"members_role":            {Kind: course.Invalid, Field: "role", Text: "A role is student, grader or instructor."},
+	"assignments_slug_unique": {Kind: course.Conflict, Field: "slug", Text: "The course already has an assignment with that short name."},
+	"assignments_slug_form":   {Kind: course.Invalid, Field: "slug", Text: "A short name has lower-case letters, digits and hyphens, and is neither “release” nor “feedback”."},
+	"assignments_dates":       {Kind: course.Invalid, Field: "due_at", Text: "It must be due after it opens."},
+}
+
+// problem turns a violated constraint into words; other errors pass unchanged.
+func problem(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		if p, ok := violations[pg.ConstraintName]; ok {
+			p.Err = err
+			return &p
+		}
+	}
+	return err
+}
+
+// wrap adds what was tried, unless the error is one for people.
+func wrap(what string, err error) error {
+	if p := problem(err); p != err {
+		return p
+	}
+	return fmt.Errorf("store: %s: %w", what, err)
+}
+
+func notFound(what string) error {
+	return course.Problemf(course.NotFound, "There is no such %s.", what)
+}
