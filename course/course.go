@@ -14,13 +14,13 @@ type ID int64
 
 // Course is one class in one term.
 type Course struct {
-	ID        ID
-	Slug      string // names the course in links and on disk; never changes
-	Title     string
-	Term      string // free text such as "Fall 2026"; may be empty
-	Zone      string // IANA name; every wall time of the course is read in it
-	Image     string // notebook image an assignment uses unless it names its own
-	CreatedAt time.Time
+	ID         ID
+	Slug       string // names the course in links and on disk; never changes
+	Title      string
+	Term       string // free text such as "Fall 2026"; may be empty
+	Zone       string // IANA name; every wall time of the course is read in it
+	Image      string // notebook image an assignment uses unless it names its own
+	CreatedAt  time.Time
 	ArchivedAt *time.Time
 }
 
