@@ -13,22 +13,16 @@ import (
 )
 
 // body turns a spec into what the engine is asked for. It is the whole of the
-// lock-down, so that one golden test can hold it. The mounts come translated.
+// lock-down, so that one golden test can hold it. Labels and
+// mounts come complete.
 func body(s Spec, network string, mounts []mount.Mount) (*container.Config, *container.HostConfig) {
 	limits := s.Limits.Or(DefaultLimits)
 	if !s.Network {
 		network = "none"
 	}
-	labels := maps.Clone(s.Labels)
-	if s.Port != 0 {
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		labels[PortLabel] = strconv.Itoa(s.Port)
-	}
 	config := &container.Config{
 		Image:      s.Image,
-		Labels:     labels,
+		Labels:     s.Labels,
 		User:       s.User,
 		WorkingDir: s.Dir,
 		Env:        environment(s.Env),

@@ -63,7 +63,8 @@ var (
 	ErrConflict     = errors.New("the name is taken by another container")
 	ErrImageMissing = errors.New("the image is not on this engine")
 	ErrEngineDown   = errors.New("the container engine does not answer")
-	// ErrNoProgram means the image lacks the program that should run.
+	// ErrNoProgram means the image lacks the program that should run. A driver
+	// that only learns it inside the container lets it end with code 127.
 	ErrNoProgram = errors.New("the program is not in the image")
 	// ErrMount means a directory to mount is missing or may not be mounted.
 	ErrMount = errors.New("a directory cannot be mounted")

@@ -2,10 +2,15 @@ package container
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,21 +76,8 @@ func (d *Docker) Close() error { return d.client.Close() }
 func (d *Docker) Ensure(ctx context.Context) error {
 	ctx, done := bounded(ctx, change)
 	defer done()
-	const icc = "com.docker.network.bridge.enable_icc"
-	_, err := d.client.NetworkCreate(ctx, d.options.Network, network.CreateOptions{
-		Driver:  "bridge",
-		Options: map[string]string{icc: "false"},
-		Labels:  map[string]string{"lectern.network": "workspaces"},
-	})
-	if err != nil && !errdefs.IsConflict(err) && !strings.Contains(err.Error(), "already exists") {
-		return d.wrap(ctx, "make network", d.options.Network, err)
-	}
-	got, err := d.client.NetworkInspect(ctx, d.options.Network, network.InspectOptions{})
-	if err != nil {
-		return d.wrap(ctx, "inspect network", d.options.Network, err)
-	}
-	if got.Driver != "bridge" || got.Options[icc] != "false" {
-		return fmt.Errorf("container: network %s exists but lets containers reach each other; remove it or name another", d.options.Network)
+	if err := d.ensureNetwork(ctx); err != nil {
+		return err
 	}
 	all, err := d.client.ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
@@ -93,11 +85,55 @@ func (d *Docker) Ensure(ctx context.Context) error {
 	}
 	keep := map[string]bool{}
 	for _, c := range all {
-		for _, name := range c.Names {
-			keep[strings.TrimPrefix(name, "/")] = true
+		keep[c.Labels[secretsLabel]] = true
+	}
+	return d.secrets.sweep(keep, 10*time.Minute)
+}
+
+func (d *Docker) ensureNetwork(ctx context.Context) error {
+	const icc = "com.docker.network.bridge.enable_icc"
+	name := d.options.Network
+	var made error
+	for {
+		got, err := d.client.NetworkInspect(ctx, name, network.InspectOptions{})
+		switch {
+		case err == nil && got.Driver == "bridge" && got.Options[icc] == "false":
+			return nil
+		case err == nil:
+			return fmt.Errorf("container: network %s exists but lets containers reach each other; remove it or name another", name)
+		case !errdefs.IsNotFound(err):
+			return d.wrap(ctx, "inspect network", name, err)
+		}
+		// Engines accept two networks of one name, and then no container can
+		// start on either. An interface of a fixed name exists only once: of
+		// two that make the network together one is refused, and looks again.
+		// It also gives an operator's firewall rules something to name.
+		_, made = d.client.NetworkCreate(ctx, name, network.CreateOptions{
+			Driver:  "bridge",
+			Options: map[string]string{icc: "false", "com.docker.network.bridge.name": bridgeName(name)},
+			Labels:  map[string]string{"lectern.network": "workspaces"},
+		})
+		if made == nil {
+			continue
+		}
+		if !strings.Contains(made.Error(), "exists") && !strings.Contains(made.Error(), "same bridge name") {
+			return d.wrap(ctx, "make network", name, made)
+		}
+		select {
+		case <-ctx.Done():
+			return d.wrap(ctx, "make network", name, made)
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return d.secrets.sweep(keep)
+}
+
+// bridgeName fits a network's name into the 15 bytes of an interface's.
+func bridgeName(network string) string {
+	if len(network) <= 15 {
+		return network
+	}
+	sum := sha256.Sum256([]byte(network))
+	return network[:8] + hex.EncodeToString(sum[:3])
 }
 
 // Image looks on the engine only; nothing is pulled while a student waits.
@@ -151,24 +187,43 @@ func (d *Docker) create(ctx context.Context, s Spec) error {
 	if err != nil {
 		return err
 	}
+	labels := map[string]string{}
+	maps.Copy(labels, s.Labels)
+	if s.Port != 0 {
+		labels[PortLabel] = strconv.Itoa(s.Port)
+	}
+	if len(s.Secrets) > 0 {
+		dir, err := d.secrets.write(s.Name, s.User, s.Secrets)
+		if err != nil {
+			return fmt.Errorf("container: secrets of %s: %w", s.Name, err)
+		}
+		from, err := d.options.Data.Translate(dir)
+		if err != nil {
+			return err
+		}
+		labels[secretsLabel] = filepath.Base(dir)
+		mounts = append(mounts, bind(from, SecretsDir, false))
+	}
+	s.Labels = labels
 	config, host := body(s, d.options.Network, mounts)
 	_, err = d.client.ContainerCreate(ctx, config, host, nil, nil, s.Name)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errdefs.IsConflict(err):
-		// Somebody else made it since we looked; its secrets are theirs.
-		return fmt.Errorf("container: create %s: %w", s.Name, ErrConflict)
-	case errdefs.IsNotFound(err):
+	}
+	if errdefs.IsNotFound(err) {
 		err = fmt.Errorf("container: create %s from %s: %w", s.Name, s.Image, ErrImageMissing)
-	default:
+	} else {
 		err = d.wrap(ctx, "create", s.Name, err)
 	}
-	d.discard(s.Name)
+	// The engine may have made it and only failed to say so; then its secrets
+	// stay until the container goes, by label.
+	if !errors.Is(err, ErrEngineDown) {
+		err = errors.Join(err, d.secrets.remove(labels[secretsLabel]))
+	}
 	return err
 }
 
-// mounts translates and checks what s wants to see, and lays out its secrets.
+// mounts translates and checks the directories that s wants to see.
 func (d *Docker) mounts(s Spec) ([]mount.Mount, error) {
 	var list []mount.Mount
 	for _, m := range s.Mounts {
@@ -181,18 +236,7 @@ func (d *Docker) mounts(s Spec) ([]mount.Mount, error) {
 		}
 		list = append(list, bind(from, m.To, m.Writable))
 	}
-	if len(s.Secrets) == 0 {
-		return list, nil
-	}
-	dir, err := d.secrets.write(s.Name, s.User, s.Secrets)
-	if err != nil {
-		return nil, fmt.Errorf("container: secrets of %s: %w", s.Name, err)
-	}
-	from, err := d.options.Data.Translate(dir)
-	if err != nil {
-		return nil, err
-	}
-	return append(list, bind(from, SecretsDir, false)), nil
+	return list, nil
 }
 
 // discard removes what a failed start left behind, even if the caller is gone.
@@ -221,12 +265,20 @@ func (d *Docker) Stop(ctx context.Context, name string, grace time.Duration) err
 func (d *Docker) Remove(ctx context.Context, name string) error {
 	ctx, done := bounded(ctx, change)
 	defer done()
-	err := d.client.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	found, err := d.Inspect(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// By id: meanwhile the name may have gone to a new container.
+	err = d.client.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	// "Removal already in progress" is a conflict, and as good as done.
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return d.wrap(ctx, "remove", name, err)
 	}
-	return d.secrets.remove(name)
+	return d.secrets.remove(found.Labels[secretsLabel])
 }
 
 // wrap gives an engine's error its kind. A call that ran into a deadline of

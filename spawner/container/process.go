@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,6 +46,7 @@ type child struct {
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when it has ended
 	scratch string
+	secrets string // name of its directory of secrets
 }
 
 // NewProcess prepares the fallback driver.
@@ -65,11 +65,10 @@ func (p *Process) Ensure(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	keep := map[string]bool{}
-	for name := range p.children {
-		keep[name] = true
+	for name, c := range p.children {
+		keep[name], keep[c.secrets] = true, true
 	}
-	scratch := secrets{filepath.Join(p.options.Dir, "scratch")}
-	return errors.Join(os.MkdirAll(p.options.Dir, 0o711), p.secrets.sweep(keep), scratch.sweep(keep))
+	return errors.Join(os.MkdirAll(p.options.Dir, 0o711), p.secrets.sweep(keep, 0), p.scratch().sweep(keep, 0))
 }
 
 // Image accepts any name: there is one environment, the machine's own.
@@ -87,9 +86,9 @@ func (p *Process) Start(_ context.Context, s Spec) (Running, error) {
 		}
 		return Running{ID: c.ID, Addr: c.Addr}, nil
 	}
-	c, err := p.launch(s)
-	if err != nil {
-		return Running{}, errors.Join(err, p.forget(s.Name))
+	c := &child{done: make(chan struct{})}
+	if err := p.launch(c, s); err != nil {
+		return Running{}, errors.Join(err, p.forget(s.Name, c))
 	}
 	p.children[s.Name] = c
 	p.tell(c.Status, Started)
@@ -98,111 +97,115 @@ func (p *Process) Start(_ context.Context, s Spec) (Running, error) {
 }
 
 // launch lays out directories and starts the program. The caller holds mu.
-func (p *Process) launch(s Spec) (*child, error) {
+func (p *Process) launch(c *child, s Spec) error {
 	uid, gid, err := parseUser(s.User)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if os.Geteuid() != 0 {
+		uid, gid = os.Getuid(), os.Getgid()
 	}
 	if len(s.Command) == 0 {
-		return nil, fmt.Errorf("container: start %s: %w", s.Name, ErrNoProgram)
+		return fmt.Errorf("container: start %s: %w", s.Name, ErrNoProgram)
 	}
-	places, scratch, err := p.places(s, uid, gid)
+	places, err := p.places(c, s, uid, gid)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	port, addr := 0, ""
 	if s.Port != 0 {
 		if port, err = freePort(); err != nil {
-			return nil, err
+			return err
 		}
 		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	}
 	args := listenOn(s.Command, "127.0.0.1", port)
 	for i := range args {
-		args[i] = places.Replace(args[i])
+		args[i] = places.here(args[i])
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
-		return nil, fmt.Errorf("container: start %s: %w: %w", s.Name, ErrNoProgram, err)
+		return fmt.Errorf("container: start %s: %w: %w", s.Name, ErrNoProgram, err)
 	}
-	out, err := os.OpenFile(filepath.Join(scratch, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	out, err := os.OpenFile(filepath.Join(c.scratch, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer out.Close()
-	cmd := exec.Command(path, args[1:]...)
-	cmd.Dir = places.Replace(s.Dir)
-	cmd.Stdout, cmd.Stderr = out, out
+	c.cmd = exec.Command(path, args[1:]...)
+	c.cmd.Dir = places.here(s.Dir)
+	c.cmd.Stdout, c.cmd.Stderr = out, out
 	// Nothing of Lectern's own environment, which holds its secrets.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	c.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	for _, line := range environment(s.Env) {
-		cmd.Env = append(cmd.Env, places.Replace(line))
+		c.cmd.Env = append(c.cmd.Env, places.here(line))
 	}
-	if err := p.starter.start(cmd, uid, gid); err != nil {
-		return nil, fmt.Errorf("container: start %s: %w", s.Name, err)
+	if err := p.starter.start(c.cmd, uid, gid); err != nil {
+		return fmt.Errorf("container: start %s: %w", s.Name, err)
 	}
-	return &child{
-		Status: Status{ID: strconv.Itoa(cmd.Process.Pid), Name: s.Name, Labels: maps.Clone(s.Labels), Phase: Up, Addr: addr, StartedAt: time.Now()},
-		cmd:    cmd, done: make(chan struct{}), scratch: scratch,
-	}, nil
+	c.Status = Status{ID: strconv.Itoa(c.cmd.Process.Pid), Name: s.Name, Labels: maps.Clone(s.Labels), Phase: Up, Addr: addr, StartedAt: time.Now()}
+	return nil
 }
 
-// places maps what a container would see (mounts, secrets, its own /tmp) to
-// directories of this machine, in arguments, environment and working directory.
-func (p *Process) places(s Spec, uid, gid int) (*strings.Replacer, string, error) {
+// places makes what a container would see (mounts, secrets, its own /tmp) and
+// says where it is on this machine.
+func (p *Process) places(c *child, s Spec, uid, gid int) (places, error) {
 	if !plainName(s.Name) {
-		return nil, "", fmt.Errorf("container: %q is no name for a directory", s.Name)
+		return nil, fmt.Errorf("container: %q is no name for a directory", s.Name)
 	}
-	scratch := filepath.Join(p.options.Dir, "scratch", s.Name)
-	if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o711)); err != nil {
-		return nil, "", err
+	c.scratch = filepath.Join(p.scratch().root, s.Name)
+	if err := errors.Join(os.RemoveAll(c.scratch), os.MkdirAll(c.scratch, 0o711)); err != nil {
+		return nil, err
 	}
-	to := map[string]string{}
+	to := places{}
 	for _, m := range s.Mounts {
 		if _, err := p.options.Data.Translate(m.From); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		if info, err := os.Lstat(m.From); err != nil || !info.IsDir() {
-			return nil, "", fmt.Errorf("%w: %s is not a directory", ErrMount, m.From)
+			return nil, fmt.Errorf("%w: %s is not a directory", ErrMount, m.From)
 		}
 		to[m.To] = m.From
 	}
 	for target := range s.Tmpfs {
-		dir := filepath.Join(scratch, strings.ReplaceAll(strings.Trim(target, "/"), "/", "-"))
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return nil, "", err
-		}
-		if err := p.own(dir, uid, gid); err != nil {
-			return nil, "", err
+		dir := filepath.Join(c.scratch, strings.ReplaceAll(strings.Trim(target, "/"), "/", "-"))
+		if err := errors.Join(os.Mkdir(dir, 0o700), give(dir, uid, gid)); err != nil {
+			return nil, err
 		}
 		to[target] = dir
 	}
 	if len(s.Secrets) > 0 {
-		user := s.User
-		if os.Geteuid() != 0 {
-			user = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
-		}
-		dir, err := p.secrets.write(s.Name, user, s.Secrets)
+		dir, err := p.secrets.write(s.Name, fmt.Sprintf("%d:%d", uid, gid), s.Secrets)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		to[SecretsDir] = dir
+		c.secrets, to[SecretsDir] = filepath.Base(dir), dir
 	}
-	// The longest first, so that a mount inside another wins.
-	targets := slices.SortedFunc(maps.Keys(to), func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, t := range targets {
-		pairs = append(pairs, t, to[t])
-	}
-	return strings.NewReplacer(pairs...), scratch, nil
+	return to, nil
 }
 
-// own gives path to the program's user where Lectern may.
-func (p *Process) own(path string, uid, gid int) error {
-	if os.Geteuid() != 0 {
-		return nil
+// places maps a container's directories to those of this machine.
+type places map[string]string
+
+// here translates a path, or the path after the first "=" of an option or a
+// variable. The innermost of several mounts counts.
+func (p places) here(text string) string {
+	option, path, ok := strings.Cut(text, "=")
+	if ok {
+		option += "="
+	} else {
+		option, path = "", text
 	}
-	return os.Chown(path, uid, gid)
+	best := ""
+	for target := range p {
+		if (path == target || strings.HasPrefix(path, target+"/")) && len(target) > len(best) {
+			best = target
+		}
+	}
+	if best == "" {
+		return text
+	}
+	return option + p[best] + path[len(best):]
 }
 
 // wait notices the end of a program.
@@ -217,9 +220,11 @@ func (p *Process) wait(c *child) {
 	p.tell(c.Status, Died)
 }
 
-// forget removes the files of name. The caller holds mu.
-func (p *Process) forget(name string) error {
-	return errors.Join(p.secrets.remove(name), secrets{filepath.Join(p.options.Dir, "scratch")}.remove(name))
+func (p *Process) scratch() secrets { return secrets{filepath.Join(p.options.Dir, "scratch")} }
+
+// forget removes the files of a program. The caller holds mu.
+func (p *Process) forget(name string, c *child) error {
+	return errors.Join(p.secrets.remove(c.secrets), p.scratch().remove(name))
 }
 
 func freePort() (int, error) {

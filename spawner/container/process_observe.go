@@ -20,6 +20,11 @@ func (p *Process) Stop(ctx context.Context, name string, grace time.Duration) er
 	if c == nil {
 		return nil
 	}
+	select {
+	case <-c.done: // its process number may be somebody else's by now
+		return nil
+	default:
+	}
 	interrupt(c.cmd)
 	select {
 	case <-c.done:
@@ -49,7 +54,7 @@ func (p *Process) Remove(ctx context.Context, name string) error {
 	}
 	delete(p.children, name)
 	p.tell(c.Status, Removed)
-	return p.forget(name)
+	return p.forget(name, c)
 }
 
 // List implements [Engine].
@@ -127,8 +132,9 @@ func (p *Process) tell(s Status, kind Kind) {
 func (p *Process) Usage(_ context.Context, name string) (Usage, error) {
 	p.mu.Lock()
 	c := p.children[name]
+	up := c != nil && c.Phase == Up
 	p.mu.Unlock()
-	if c == nil || c.Phase != Up {
+	if !up {
 		return Usage{}, fmt.Errorf("container: usage of %s: %w", name, ErrNotFound)
 	}
 	return procUsage(c.cmd.Process.Pid)

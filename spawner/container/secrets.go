@@ -8,14 +8,19 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// secrets keeps one directory for each container below root. Lectern owns root,
-// so nothing a student wrote is ever on the path.
+// secrets keeps one directory for each start of a container below root. Lectern
+// owns root, so nothing a student wrote is ever on the path. The directory's
+// name is new each time: of two copies of Lectern that start the same container
+// at once, the one that loses must not pull the files from under the other.
 type secrets struct{ root string }
 
-// write makes the container's directory anew, so that a half-written one of a
-// crashed start is never used, and gives its files to user.
+// secretsLabel names a container's directory below the root of secrets.
+const secretsLabel = "lectern.secrets"
+
+// write makes the directory and gives it to user, readable by nobody else.
 func (s secrets) write(name, user string, files map[string]string) (dir string, err error) {
 	uid, gid, err := parseUser(user)
 	if err != nil {
@@ -24,16 +29,17 @@ func (s secrets) write(name, user string, files map[string]string) (dir string, 
 	if !plainName(name) {
 		return "", fmt.Errorf("container: %q is no name for a directory", name)
 	}
-	dir = filepath.Join(s.root, name)
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
 	if err := os.MkdirAll(s.root, 0o711); err != nil {
 		return "", err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if dir, err = os.MkdirTemp(s.root, name+"."); err != nil {
 		return "", err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
 	for file, text := range files {
 		if !plainName(file) {
 			return "", fmt.Errorf("container: %q is no name for a secret", file)
@@ -58,23 +64,27 @@ func give(path string, uid, gid int) error {
 	return os.Chown(path, uid, gid)
 }
 
-func (s secrets) remove(name string) error {
-	if !plainName(name) {
+// remove forgets one directory, named as the label has it.
+func (s secrets) remove(base string) error {
+	if !plainName(base) {
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(s.root, name))
+	return os.RemoveAll(filepath.Join(s.root, base))
 }
 
-// sweep removes the directories of containers that are not in keep.
-func (s secrets) sweep(keep map[string]bool) error {
+// sweep removes directories that are not in keep and older than any start takes,
+// so that a start in progress elsewhere keeps its own.
+func (s secrets) sweep(keep map[string]bool, age time.Duration) error {
 	entries, err := os.ReadDir(s.root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range entries {
-		if !keep[e.Name()] {
-			err = errors.Join(err, s.remove(e.Name()))
+		info, gone := e.Info()
+		if gone != nil || keep[e.Name()] || time.Since(info.ModTime()) < age {
+			continue
 		}
+		err = errors.Join(err, s.remove(e.Name()))
 	}
 	return err
 }
