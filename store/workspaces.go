@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"lectern/course"
+)
+
+// Workspace is a row as the spawner keeps it; what its words mean is the
+// spawner's business. Zero times are null.
+type Workspace struct {
+	ID          string
+	CourseID    course.ID
+	MemberID    course.MemberID
+	Image       string
+	State       string
+	Generation  int64
+	ContainerID string
+	Addr        string
+	Token       string
+	Reason      string
+
+	QueuedAt       time.Time
+	StartedAt      time.Time
+	ReadyAt        time.Time
+	LastActivityAt time.Time
+	ExpiresAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// ErrStale says that a row changed since it was read.
+var ErrStale = errors.New("store: the row changed meanwhile")
+
+// null times are the zero time in Go.
+const never = `'0001-01-01 00:00:00+00'::timestamptz`
+
+const workspaceColumns = `w.id, w.course_id, w.member_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason,
+	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
+	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
+	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at`
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Workspace is the workspace of this id.
+func (s *Store) Workspace(ctx context.Context, id string) (Workspace, error) {
+	return one[Workspace](ctx, s.db, "workspace", `select `+workspaceColumns+` from workspaces w where w.id = $1`, id)
+}
+
+// WorkspaceIn is the course's workspace of this id.
+func (s *Store) WorkspaceIn(ctx context.Context, c course.ID, id string) (Workspace, error) {
+	return one[Workspace](ctx, s.db, "workspace", `
+		select `+workspaceColumns+` from workspaces w where w.id = $1 and w.course_id = $2`, id, c)
+}
+
+// WorkspaceOf is the member's workspace of this image.
+func (s *Store) WorkspaceOf(ctx context.Context, m course.MemberID, image string) (Workspace, error) {
+	return one[Workspace](ctx, s.db, "workspace", `
+		select `+workspaceColumns+` from workspaces w where w.member_id = $1 and w.image = $2`, m, image)
+}
+
+// AddWorkspace inserts a workspace unless the member has one of this image, and
+// returns the one that stands.
+func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error) {
+	_, err := exec(ctx, s.db, "add workspace", `
+		insert into workspaces (id, course_id, member_id, image, state, generation, container_id, addr, token, reason,
+			queued_at, started_at, ready_at, last_activity_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		on conflict (member_id, image) do nothing`,
+		w.ID, w.CourseID, w.MemberID, w.Image, w.State, w.Generation, w.ContainerID, w.Addr, w.Token, w.Reason,
+		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt))
+	if err != nil {
+		return Workspace{}, err
+	}
+	return s.WorkspaceOf(ctx, w.MemberID, w.Image)
+}
+
+// SaveWorkspace replaces the row if its state and generation are still old's,
+// else it is ErrStale. Its last activity never goes back.
+func (s *Store) SaveWorkspace(ctx context.Context, old, w Workspace) error {
+	n, err := exec(ctx, s.db, "save workspace", `
+		update workspaces set state = $4, generation = $5, container_id = $6, addr = $7, token = $8, reason = $9,
+			queued_at = $10, started_at = $11, ready_at = $12, last_activity_at = greatest(last_activity_at, $13),
+			expires_at = $14, updated_at = now()
+		where id = $1 and state = $2 and generation = $3`,
+		old.ID, old.State, old.Generation, w.State, w.Generation, w.ContainerID, w.Addr, w.Token, w.Reason,
+		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ErrStale
+	}
+	return nil
+}
+
+// ActiveWorkspaces are all workspaces that are neither stopped nor failed, in
+// the order in which they asked to start.
+func (s *Store) ActiveWorkspaces(ctx context.Context) ([]Workspace, error) {
+	return many[Workspace](ctx, s.db, "active workspaces", `
+		select `+workspaceColumns+` from workspaces w
+		where w.state not in ('stopped', 'failed') order by w.queued_at nulls first, w.id`)
+}
+
+// TouchWorkspaces moves the last activity of running workspaces forward.
+func (s *Store) TouchWorkspaces(ctx context.Context, at map[string]time.Time) error {
+	ids, times := make([]string, 0, len(at)), make([]time.Time, 0, len(at))
+	for id, t := range at {
+		ids, times = append(ids, id), append(times, t)
+	}
+	_, err := exec(ctx, s.db, "touch workspaces", `
+		update workspaces w set last_activity_at = greatest(w.last_activity_at, n.at)
+		from unnest($1::text[], $2::timestamptz[]) as n (id, at)
+		where w.id = n.id and w.state = 'running'`, ids, times)
+	return err
+}
+
+// Server is a workspace on the page of a course's servers.
+type Server struct {
+	Workspace
+	Login string
+	Name  string
+}
+
+// Servers lists the workspaces of a course that are neither stopped nor failed,
+// the longest idle first.
+func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
+	return many[Server](ctx, s.db, "servers", `
+		select `+workspaceColumns+`, u.login, u.name
+		from workspaces w join members m on m.id = w.member_id join users u on u.id = m.user_id
+		where w.course_id = $1 and w.state not in ('stopped', 'failed')
+		order by w.last_activity_at nulls last, u.login`, c)
+}
+
+// UsualStart is how long starts of an image took lately, the median of at most
+// fifty; 0 if there was none.
+func (s *Store) UsualStart(ctx context.Context, image string) (time.Duration, error) {
+	var seconds *float64
+	err := s.db.QueryRow(ctx, `
+		select percentile_cont(0.5) within group (order by extract(epoch from ready_at - started_at)) from (
+			select started_at, ready_at from workspaces
+			where image = $1 and ready_at > started_at order by ready_at desc limit 50) recent`, image).Scan(&seconds)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("store: usual start: %w", err)
+	}
+	if seconds == nil {
+		return 0, nil
+	}
+	return time.Duration(*seconds * float64(time.Second)), nil
+}
