@@ -1,6 +1,9 @@
 package course
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // UserID keys a person of the site.
 type UserID int64
@@ -33,14 +36,22 @@ const (
 // Roles lists them from least to most rights.
 var Roles = []Role{Student, Grader, Instructor}
 
-// ParseRole reads a role as people write it in rosters; empty means student.
+// ParseRole reads a role as people and learning platforms write it; empty means
+// student. Moodle's "teacher" without the right to edit is told apart by its
+// "non-editing".
 func ParseRole(s string) (Role, bool) {
-	switch s {
-	case "", "student", "learner", "Student":
+	key := strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' || r == '_' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s))
+	switch strings.TrimSuffix(key, "enrollment") {
+	case "", "student", "learner", "s":
 		return Student, true
-	case "grader", "ta", "TA", "assistant", "Grader":
+	case "grader", "ta", "assistant", "teachingassistant", "noneditingteacher", "tutor":
 		return Grader, true
-	case "instructor", "teacher", "Instructor", "Teacher":
+	case "instructor", "teacher", "editingteacher", "lecturer", "professor":
 		return Instructor, true
 	}
 	return "", false
