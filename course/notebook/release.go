@@ -89,7 +89,7 @@ func prepare(nb *Notebook, o Options) *preparation {
 	}
 	p.all(Upgrade(p.source))
 	p.instantiate()
-	p.all(checkMetadata(p.source))
+	p.all(CheckMetadata(p.source))
 	p.lock()
 	p.clearSolutions()
 	clearOutputs(p.source)
@@ -99,7 +99,7 @@ func prepare(nb *Notebook, o Options) *preparation {
 	p.clearHidden()
 	stampChecksums(p.release)
 	if !p.problems.Refused() {
-		p.all(slices.DeleteFunc(checkMetadata(p.release), func(q Problem) bool { return q.Severity == Warning }))
+		p.all(slices.DeleteFunc(CheckMetadata(p.release), func(q Problem) bool { return q.Severity == Warning }))
 	}
 	slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.Cell - b.Cell })
 	return p

@@ -15,9 +15,9 @@ var gradeIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_\-]*$`)
 
 const openPanel = "Open the notebook in JupyterLab, show the Create Assignment panel and "
 
-// checkMetadata applies nbgrader's rules for cell metadata to the whole notebook. Where nbgrader stops at the first
+// CheckMetadata applies nbgrader's rules for cell metadata to the whole notebook. Where nbgrader stops at the first
 // mistake, this goes on, except that a cell whose keys have the wrong types is not judged further.
-func checkMetadata(nb *Notebook) []Problem {
+func CheckMetadata(nb *Notebook) []Problem {
 	var list []Problem
 	first := map[string]int{}
 	for i := range nb.Cells {

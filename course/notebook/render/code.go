@@ -3,6 +3,7 @@ package render
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/chroma/v2"
 	"github.com/alecthomas/chroma/v2/lexers"
@@ -43,9 +44,22 @@ func isPython(lang string) bool {
 	return slices.Contains([]string{"python", "python3", "ipython", "ipython3", "py", "Python"}, lang)
 }
 
+// chromaLanguages are the names that are looked up. Any other would make chroma match it, a hostile text perhaps,
+// against the file name patterns of all its languages.
+var chromaLanguages = set(`bash sh shell zsh console c cpp c++ csharp c# css diff fortran go haskell html http ini java
+	javascript js typescript ts json julia kotlin latex tex lua make makefile markdown md matlab octave nasm ocaml perl
+	php powershell prolog r ruby rust scala scheme racket lisp clojure sql sqlite stata swift toml verilog vhdl xml yaml yml`)
+
+// chromaTime bounds what one text may take; chroma's own bound is a quarter of a second for every single match.
+const chromaTime = 300 * time.Millisecond
+
 func appendChroma(b []byte, lang, source string) []byte {
+	lang = strings.ToLower(lang)
+	if !chromaLanguages[lang] {
+		return appendText(b, source)
+	}
 	lexer := lexers.Get(lang)
-	if lang == "" || lexer == nil {
+	if lexer == nil {
 		return appendText(b, source)
 	}
 	from := len(b)
@@ -53,13 +67,17 @@ func appendChroma(b []byte, lang, source string) []byte {
 	if err != nil {
 		return appendText(b, source)
 	}
+	deadline := time.Now().Add(chromaTime)
 	seen := 0
-	for _, t := range tokens.Tokens() {
+	for t := tokens(); t != chroma.EOF; t = tokens() {
+		if time.Now().After(deadline) {
+			break
+		}
 		b = appendToken(b, chromaClass(t.Type), t.Value)
 		seen += len(t.Value)
 	}
 	if seen != len(source) {
-		// A lexer that lost or changed text must not decide what a grader sees.
+		// Too slow, or a lexer that lost or changed text, which must not decide what a grader sees.
 		return appendText(b[:from], source)
 	}
 	return b

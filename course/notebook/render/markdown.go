@@ -20,7 +20,9 @@ import (
 
 // Bounds on one text in Markdown, and on the time that the formulas of one page may take.
 const (
-	maxMarkdown = 256 << 10
+	maxMarkdown = 100 << 10 // without its pictures
+	maxLinks    = 2000
+	maxNested   = 100
 	mathBudget  = 3 * time.Second
 )
 
@@ -118,8 +120,8 @@ func (r *Renderer) page() *page { return &page{r: r, mathLeft: mathBudget, picsL
 // links, and only then do our own MathML and coloured code come in, in places that are text and nowhere else.
 func (p *page) markdown(b []byte, src string) []byte {
 	text, embedded := cutPictures(src)
-	if len(text) > maxMarkdown {
-		return p.r.appendPlain(append(b, `<p class="nb-note">This text is too long to be laid out.</p>`...), src)
+	if !bearable(text) {
+		return p.r.appendPlain(append(b, `<p class="nb-note">This text is too long or too intricate to be laid out.</p>`...), src)
 	}
 	key := memoKey{kind: kindMarkdown, text: src}
 	if len(p.attached) == 0 {
@@ -143,6 +145,28 @@ func (p *page) markdown(b []byte, src string) []byte {
 		p.r.cells.put(key, b[from:])
 	}
 	return b
+}
+
+// bearable reports whether goldmark reads a text in reasonable time: it is quadratic in the depth of lists and quotes
+// and in brackets that look like links, and a student can write a hundred thousand of either.
+func bearable(text string) bool {
+	if len(text) > maxMarkdown || strings.Count(text, "](") > maxLinks || strings.Count(text, "]:") > maxLinks {
+		return false
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		depth := 0
+		for _, c := range []byte(line) {
+			if strings.IndexByte(">-*+.)", c) >= 0 {
+				depth++
+			} else if c != ' ' && c != '\t' && !digit(c) {
+				break
+			}
+		}
+		if depth > maxNested && strings.ContainsAny(line, "> ") {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Renderer) toHTML(text string, blocks *[]codeBlock) ([]byte, error) {
