@@ -1,0 +1,33 @@
+# Two commands: `make run` and `make test`. Both install what the machine lacks.
+export PATH := $(PATH):/usr/local/go/bin
+export CGO_ENABLED := 0
+
+.PHONY: run test bench build generate lint setup compose clean
+
+run: ## set up, build, start with a demo course
+	@exec deploy/run
+
+test: ## everything: unit, Postgres, Docker, browser
+	@exec deploy/test
+
+bench: ## the figures in docs/measurements.md
+	@deploy/setup test
+	go test -run '^$$' -bench . -p 1 -timeout 60m ./...
+
+build: ## bin/lectern
+	go build -trimpath -o bin/lectern ./cmd/lectern
+
+generate: ## Go code of the pages
+	go tool templ generate -log-level warn
+
+lint: ## vet, gofmt, generated code
+	@exec deploy/lint
+
+setup: ## only what `run` and `test` install
+	@deploy/setup test
+
+compose: build ## Postgres, Lectern and proxy in containers
+	@deploy/compose up -d
+
+clean:
+	rm -rf bin .cache
