@@ -15,7 +15,7 @@ const notebook = `{"cells": [{"cell_type": "code", "source": ["x = 1"], "metadat
  "metadata": {}, "nbformat": 4, "nbformat_minor": 5}`
 
 var (
-	due   = time.Date(2026, 11, 23, 18, 50, 12, 123456000, time.UTC)
+	due     = time.Date(2026, 11, 23, 18, 50, 12, 123456000, time.UTC)
 	theWork = exchange.Work{Course: "c1", Login: "student1", Assignment: "ps1"}
 )
 

@@ -27,14 +27,14 @@ const (
 	abandoned = 3 * time.Second
 )
 
-// pauses are between the tries to find a file whole.
-var pauses = []time.Duration{20, 25, 30, 40, 50, 60, 80, 100, 150, 250, 400}
+// pauses are between the tries to find a file whole, in milliseconds.
+var pauses = []int{20, 25, 30, 40, 50, 60, 80, 100, 150, 250, 400}
 
 // taker copies files out of a student's tree, a whole version of each.
 type taker struct {
 	from     *tree.Dir
 	to       *stage
-	below    string // directory of the stage the copies go to
+	below    string        // directory of the stage the copies go to
 	patience time.Duration // left for pauses, for all files together
 }
 
@@ -58,7 +58,7 @@ func (t *taker) take(ctx context.Context, rel string, limit int64) (File, error)
 			got.Unsettled = !whole
 			return got, t.to.done(f, got.ModifiedAt)
 		}
-		pause := pauses[try] * time.Millisecond
+		pause := time.Duration(pauses[try]) * time.Millisecond
 		t.patience -= pause
 		select {
 		case <-time.After(pause):
