@@ -1,0 +1,85 @@
+// The launch page follows the start of a workspace and goes there when it is ready. Events:
+//   step    {step, state, text, position, elapsed_ms, usual_ms, percent}
+//   ready   {url}
+//   failed  {text, retry}
+// A broken stream connects again and is told everything from the beginning, so every event may come twice.
+
+const words = { todo: "to do", now: "in progress", done: "done", failed: "failed" };
+
+function seconds(ms) {
+  return ms < 10000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
+}
+
+function launch(box) {
+  const bar = box.querySelector("progress");
+  const now = box.querySelector("[data-launch-now]");
+  const elapsed = box.querySelector("[data-launch-elapsed]");
+  const ordinary = box.querySelector("[data-launch-usual]");
+  let began = performance.now();
+  let usual = 0;
+  let told = 0;
+
+  // Between events the bar moves by the usual time, but never to the end: only the server knows that it is ready.
+  const clock = setInterval(() => {
+    const ms = performance.now() - began;
+    elapsed.textContent = seconds(ms);
+    if (usual > 0) ordinary.textContent = ` · usually ${seconds(usual)}`;
+    if (usual > 0) bar.value = Math.max(told, Math.min(95, (100 * ms) / usual));
+  }, 200);
+
+  const source = new EventSource(box.dataset.launch);
+  const stop = () => {
+    clearInterval(clock);
+    source.close();
+  };
+
+  source.addEventListener("step", (event) => {
+    const e = JSON.parse(event.data);
+    const items = [...box.querySelectorAll("[data-step]")];
+    const at = items.findIndex((li) => li.dataset.step === e.step);
+    if (at < 0) return;
+    items.slice(0, at).forEach((li) => mark(li, "done"));
+    const item = items[at];
+    mark(item, e.state);
+    const place = e.position > 0 ? `Number ${e.position} in the queue` : "";
+    item.querySelector("[data-step-text]").textContent = e.text || place;
+    if (e.state === "now") now.textContent = item.querySelector(".name").textContent;
+    if (e.elapsed_ms >= 0) began = performance.now() - e.elapsed_ms;
+    if (e.usual_ms > 0) usual = e.usual_ms;
+    if (e.percent >= 0) bar.value = told = Math.max(told, e.percent);
+  });
+
+  source.addEventListener("ready", (event) => {
+    stop();
+    for (const li of box.querySelectorAll("[data-step]")) mark(li, "done");
+    bar.value = 100;
+    now.textContent = "Ready";
+    const { url } = JSON.parse(event.data);
+    const link = box.querySelector("[data-launch-ready]");
+    link.querySelector("a").href = url;
+    link.hidden = false;
+    location.replace(url);
+  });
+
+  source.addEventListener("failed", (event) => {
+    stop();
+    const { text, retry } = JSON.parse(event.data);
+    for (const li of box.querySelectorAll('[data-state="now"]')) mark(li, "failed");
+    now.textContent = "Stopped";
+    box.querySelector("[data-launch-reason]").textContent = text;
+    if (retry) box.querySelector("[data-launch-retry]").action = retry;
+    box.querySelector("[data-launch-failure]").hidden = false;
+    bar.classList.add("bad");
+  });
+
+  window.addEventListener("pagehide", stop);
+}
+
+function mark(item, state) {
+  item.dataset.state = state;
+  item.querySelector("[data-step-word]").textContent = words[state] ?? "";
+}
+
+for (const box of document.querySelectorAll("[data-launch]")) {
+  if (box.dataset.launch) launch(box);
+}
