@@ -3,7 +3,6 @@ package notebook
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -40,7 +39,7 @@ func (p *preparation) advise() {
 		m, _ := c.Meta()
 		kind := m.Kind()
 		kinds[kind]++
-		if kind.Scored() && m.Points == 0 && !p.faulty(i) {
+		if kind.Scored() && m.Points == 0 && !p.faulty[i] {
 			p.at(i, Problem{Severity: Warning, Text: fmt.Sprintf("This %s cell is worth 0 points.", kind),
 				Mend: "Nothing to do if that is meant; otherwise set its points."})
 		}
@@ -55,14 +54,6 @@ func (p *preparation) advise() {
 	case kinds[KindAnswer] > 0 && kinds[KindTests] == 0:
 		whole("The notebook has autograded answers, but no autograder tests that would score them.", "Add a test cell after each answer.")
 	}
-}
-
-// faulty reports whether the source cell at index i has an error already, so that advice would only repeat it.
-func (p *preparation) faulty(i int) bool {
-	m, _ := p.source.Cells[i].Meta()
-	return slices.ContainsFunc(p.problems, func(q Problem) bool {
-		return q.Severity == Error && (q.Cell == i-p.header || q.Notebook == "header" && q.Cell == i) && q.GradeID == m.GradeID
-	})
 }
 
 // isAutotest tells a line that asks nbgrader to write a test from the instructor's solution.

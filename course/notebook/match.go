@@ -122,7 +122,7 @@ func (m *matching) best(i int, list []int) int {
 	return chosen
 }
 
-// byKey pairs cells whose key is equal and not empty, in order.
+// byKey pairs cells whose key is equal and not empty: of several rather one with the released text, rather the first.
 func (m *matching) byKey(how found, key func(*Cell) string) {
 	where := map[string][]int{}
 	for j := range m.student.Cells {
@@ -131,14 +131,15 @@ func (m *matching) byKey(how found, key func(*Cell) string) {
 		}
 	}
 	for i := range m.release.Cells {
-		if m.of[i] >= 0 {
+		k := key(&m.release.Cells[i])
+		list := where[k]
+		if m.of[i] >= 0 || len(list) == 0 {
 			continue
 		}
-		k := key(&m.release.Cells[i])
-		if list := where[k]; len(list) > 0 {
-			m.pair(i, list[0], how)
-			where[k] = list[1:]
-		}
+		text := squeezed(m.release.Cells[i].Source)
+		n := max(0, slices.IndexFunc(list, func(j int) bool { return m.texts[j] == text }))
+		m.pair(i, list[n], how)
+		where[k] = slices.Delete(list, n, n+1)
 	}
 }
 

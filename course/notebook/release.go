@@ -77,10 +77,11 @@ type preparation struct {
 	header   int // cells before the notebook's own
 	own      int // the notebook's own cells
 	problems Problems
+	faulty   map[int]bool // cells of the combined notebook that have an error
 }
 
 func prepare(nb *Notebook, o Options) *preparation {
-	p := &preparation{options: o, source: nb.Clone()}
+	p := &preparation{options: o, source: nb.Clone(), faulty: map[int]bool{}}
 	p.include()
 	for i := range p.source.Cells {
 		if c := &p.source.Cells[i]; c.Metadata == nil {
@@ -122,6 +123,7 @@ func (p *preparation) at(i int, list ...Problem) {
 			q.Notebook, q.Cell = "footer", i-p.header-p.own
 		}
 		p.problems = append(p.problems, q)
+		p.faulty[i] = p.faulty[i] || q.Severity == Error
 	}
 }
 
