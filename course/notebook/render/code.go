@@ -15,8 +15,8 @@ const (
 	maxChroma = 32 << 10
 )
 
-// Code returns source as <pre class="nb-src"> with the classes k, kc, nf, nc, nb, nd, s, si, m, c, o and so on, which
-// are chroma's names. An unknown language is shown plain.
+// Code returns source as <pre class="nb-src"> with the classes k, kc, kn, ow, nf, nc, bp, nd, s, si, m, c,
+// gd, gi and gh, after chroma's names. An unknown language is shown plain.
 func (r *Renderer) Code(lang, source string) []byte { return r.appendCode(nil, lang, source) }
 
 func (r *Renderer) appendCode(b []byte, lang, source string) []byte {
@@ -95,7 +95,7 @@ func chromaClass(t chroma.TokenType) string {
 	case t == chroma.NameClass || t == chroma.NameTag:
 		return "nc"
 	case t.InSubCategory(chroma.NameBuiltin) || t == chroma.NameBuiltin:
-		return "nb"
+		return "bp"
 	case t == chroma.NameDecorator || t == chroma.NameAttribute:
 		return "nd"
 	case t == chroma.LiteralStringInterpol:

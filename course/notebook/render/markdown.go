@@ -155,14 +155,15 @@ func bearable(text string) bool {
 	}
 	for line := range strings.SplitSeq(text, "\n") {
 		depth := 0
-		for _, c := range []byte(line) {
-			if strings.IndexByte(">-*+.)", c) >= 0 {
+		for i, c := range []byte(line) {
+			last := i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\t'
+			if c == '>' || last && strings.IndexByte("-*+.)", c) >= 0 {
 				depth++
 			} else if c != ' ' && c != '\t' && !digit(c) {
 				break
 			}
 		}
-		if depth > maxNested && strings.ContainsAny(line, "> ") {
+		if depth > maxNested {
 			return false
 		}
 	}

@@ -145,9 +145,9 @@ func styleClass(name, value string) string {
 		class := "tml-b" + name[len("border-"):][:1]
 		switch {
 		case strings.Contains(value, "dashed"):
-			return class + " tml-dashed"
+			return class + "-dashed"
 		case strings.Contains(value, "double"):
-			return class + " tml-double"
+			return class + "-double"
 		}
 		return class
 	case "padding":

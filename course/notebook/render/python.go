@@ -25,7 +25,7 @@ var (
 // pyClass gives the class of a word; one map look-up a word instead of five.
 var pyClass = func() map[string]string {
 	m := map[string]string{}
-	for class, words := range map[string]map[string]bool{"nb": pyBuiltins, "k": pyKeywords} {
+	for class, words := range map[string]map[string]bool{"bp": pyBuiltins, "k": pyKeywords} {
 		for w := range words {
 			m[w] = class
 		}

@@ -72,9 +72,9 @@ func (t *tidy) node(b []byte, n *html.Node) ([]byte, error) {
 		return t.image(b, n), nil
 	case "input":
 		if _, on := attr(n, "checked"); on {
-			return append(b, `<span class="nb-task" role="img" aria-label="done">☑</span>`...), nil
+			return append(b, `<span class="nb-check" role="img" aria-label="done">☑</span>`...), nil
 		}
-		return append(b, `<span class="nb-task" role="img" aria-label="not done">☐</span>`...), nil
+		return append(b, `<span class="nb-check" role="img" aria-label="not done">☐</span>`...), nil
 	case "a":
 		return t.link(b, n)
 	case "table":
