@@ -1,0 +1,230 @@
+package spawner
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"lectern/spawner/container"
+)
+
+var (
+	noon   = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+	policy = Policy{Patience: time.Minute, StartLimit: 5 * time.Minute, IdleAfter: time.Hour, MaxAge: 24 * time.Hour, WarnBefore: 5 * time.Minute, Grace: time.Second}
+)
+
+// at is a row in a state that it entered at noon.
+func at(state State, mend ...func(*Row)) Row {
+	row := Row{ID: "aaaaaaaaaaaaaaaa", State: state, Generation: 2, Token: "t", QueuedAt: noon}
+	switch state {
+	case Starting:
+		row.StartedAt = noon
+	case Running, Stopping:
+		row.StartedAt, row.ReadyAt, row.LastActivityAt = noon, noon, noon
+		row.ContainerID, row.Addr, row.ExpiresAt = "c", "10.0.0.2:8888", noon.Add(24*time.Hour)
+	}
+	for _, m := range mend {
+		m(&row)
+	}
+	return row
+}
+
+func up(mend ...func(*Seen)) Seen {
+	s := Seen{Known: true, Found: true, Mine: true, Phase: container.Up, ID: "c", Addr: "10.0.0.2:8888"}
+	for _, m := range mend {
+		m(&s)
+	}
+	return s
+}
+
+func exited(code int, oom bool) Seen {
+	return up(func(s *Seen) { s.Phase, s.ExitCode, s.OOM, s.Addr = container.Exited, code, oom, "" })
+}
+
+func TestNext(t *testing.T) {
+	t.Parallel()
+	none := Seen{Known: true}
+	theirs := up(func(s *Seen) { s.Mine = false })
+	for _, c := range []struct {
+		name    string
+		row     Row
+		seen    Seen
+		after   time.Duration
+		state   State
+		reason  Reason
+		actions []Action
+	}{
+		{"one at rest needs nothing", at(Stopped), none, 0, Stopped, None, nil},
+		{"one at rest with a container loses it gently", at(Stopped), up(), 0, Stopped, None, []Action{End, Remove}},
+		{"a failed one's dead container is removed", at(Failed), exited(1, false), 0, Failed, None, []Action{Remove}},
+		{"at rest and the engine is silent", at(Failed), Seen{}, 0, Failed, None, nil},
+
+		{"a queued one takes its place", at(Queued), none, 0, Queued, None, []Action{Wait}},
+		{"a queued one whose turn it is", at(Queued), Seen{Known: true, Admitted: true}, 0, Starting, None, []Action{Create}},
+		{"a queued one waits as long as it takes", at(Queued), Seen{Known: true, ProgressAt: noon.Add(time.Hour)}, time.Hour, Queued, None, []Action{Wait}},
+		{"a queued one clears away the last generation first", at(Queued), theirs, 0, Queued, None, []Action{End, Remove}},
+		{"a queued one is patient with a silent engine", at(Queued), Seen{}, 59 * time.Second, Queued, None, nil},
+		{"a queued one tells of a dead engine", at(Queued), Seen{}, time.Minute, Failed, NoEngine, nil},
+
+		{"a start that had not begun begins", at(Starting), none, 0, Starting, None, []Action{Create}},
+		{"a start that was interrupted goes on", at(Starting), up(func(s *Seen) { s.Phase = container.Created }), 0, Starting, None, []Action{Create}},
+		{"Jupyter boots", at(Starting), up(), 0, Starting, None, []Action{Probe}},
+		{"Jupyter answers", at(Starting), up(func(s *Seen) { s.Answers = true }), 0, Running, None, nil},
+		{"Jupyter answers in the last moment", at(Starting), up(func(s *Seen) { s.Answers = true }), time.Hour, Running, None, nil},
+		{"no progress for too long", at(Starting), up(), time.Minute, Failed, TooSlow, []Action{End, Remove}},
+		{"progress moves the deadline", at(Starting), up(func(s *Seen) { s.ProgressAt = noon.Add(50 * time.Second) }), time.Minute, Starting, None, []Action{Probe}},
+		{"but not for ever", at(Starting), up(func(s *Seen) { s.ProgressAt = noon.Add(5 * time.Minute) }), 5 * time.Minute, Failed, TooSlow, []Action{End, Remove}},
+		{"the image is missing", at(Starting), Seen{Known: true, Failed: NoImage}, 0, Failed, NoImage, nil},
+		{"the engine failed but may come back", at(Starting), Seen{Known: true, Failed: NoEngine}, 0, Starting, None, []Action{Create}},
+		{"the engine did not come back", at(Starting), Seen{Known: true, Failed: NoEngine}, time.Minute, Failed, NoEngine, nil},
+		{"a silent engine is given time", at(Starting), Seen{}, 0, Starting, None, nil},
+		{"a silent engine is given up", at(Starting), Seen{}, time.Minute, Failed, NoEngine, nil},
+		{"a container of another generation is in the way", at(Starting), theirs, 0, Starting, None, []Action{End, Remove, Create}},
+		{"no jupyter-lab in the image", at(Starting), exited(127, false), 0, Failed, NoJupyter, []Action{Remove}},
+		{"no memory to boot", at(Starting), exited(137, true), 0, Failed, BootOOM, []Action{Remove}},
+		{"Jupyter gave up", at(Starting), exited(1, false), 0, Failed, BootEnded, []Action{Remove}},
+
+		{"a running one runs", at(Running), up(), 0, Running, None, nil},
+		{"a silent engine proves nothing", at(Running), Seen{}, 48 * time.Hour, Running, None, nil},
+		{"the container is gone", at(Running), none, 0, Failed, Gone, nil},
+		{"the container is another's", at(Running), theirs, 0, Failed, Gone, []Action{End, Remove}},
+		{"the container crashed", at(Running), exited(1, false), 0, Failed, Crashed, []Action{Remove}},
+		{"the container ran out of memory", at(Running), exited(137, true), 0, Failed, OutOfMem, []Action{Remove}},
+		{"the student shut JupyterLab down", at(Running), exited(0, false), 0, Stopped, QuitSelf, []Action{Remove}},
+		{"shut down after a kernel had been killed", at(Running), exited(0, true), 0, Stopped, QuitSelf, []Action{Remove}},
+		{"a kernel ran out of memory", at(Running), up(func(s *Seen) { s.KernelOOM = true }), 0, Running, KernelOOM, nil},
+		{"nearly idle", at(Running), up(func(s *Seen) { s.Asked = true }), 55 * time.Minute, Running, None, []Action{Warn}},
+		{"idle", at(Running), up(func(s *Seen) { s.Asked = true }), time.Hour, Stopping, Idle, []Action{End, Remove}},
+		{"busy is not idle", at(Running), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 10 * time.Hour, Running, None, nil},
+		{"one that does not answer is not called idle", at(Running), up(), 10 * time.Hour, Running, None, nil},
+		{"somebody typed", at(Running), up(func(s *Seen) { s.Asked, s.ActiveAt = true, noon.Add(50*time.Minute) }), time.Hour, Running, None, nil},
+		{"old age is near", at(Running), up(func(s *Seen) { s.Busy = true }), 24*time.Hour - time.Minute, Running, None, []Action{Warn}},
+		{"old age spares nobody", at(Running), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 24 * time.Hour, Stopping, TooOld, []Action{End, Remove}},
+
+		{"stopping", at(Stopping), up(), 0, Stopping, None, []Action{End, Remove}},
+		{"stopping what has ended", at(Stopping), exited(0, false), 0, Stopping, None, []Action{Remove}},
+		{"stopped", at(Stopping), none, 0, Stopped, None, nil},
+		{"stopping under a silent engine", at(Stopping), Seen{}, time.Hour, Stopping, None, nil},
+	} {
+		row, actions := next(c.row, c.seen, noon.Add(c.after), policy)
+		if row.State != c.state || row.Reason != c.reason || !slices.Equal(actions, c.actions) {
+			t.Errorf("%s: %s %q %v, want %s %q %v", c.name, row.State, row.Reason, actions, c.state, c.reason, c.actions)
+		}
+	}
+}
+
+// Every state with everything that can be seen, at several times: whatever the
+// table above forgot, these hold.
+func TestNextAlways(t *testing.T) {
+	t.Parallel()
+	n := 0
+	every(func(row Row, seen Seen, now time.Time) {
+		n++
+		after, actions := next(row, seen, now, policy)
+		bad := func(what string) {
+			t.Errorf("%s: %+v\nsaw %+v at %v\nbecame %+v %v", what, row, seen, now.Sub(noon), after, actions)
+		}
+		create, remove, end := slices.Index(actions, Create), slices.Index(actions, Remove), slices.Index(actions, End)
+		switch {
+		case after.ID != row.ID || after.Generation != row.Generation || after.MemberID != row.MemberID:
+			bad("it became another workspace")
+		case !seen.Known && len(actions) > 0:
+			bad("something is done blindly")
+		case create >= 0 && seen.Found && !seen.Mine && (remove < 0 || remove > create):
+			bad("a second container is made beside another")
+		case create >= 0 && after.State != Starting:
+			bad("a container is made for one that does not start")
+		case after.State == Starting && row.State == Queued && !seen.Admitted:
+			bad("it jumped the queue")
+		case remove >= 0 && seen.Phase == container.Up && end < 0:
+			bad("a running program is killed without being asked to end")
+		case remove >= 0 && row.State == Running && after.State == Running:
+			bad("a running workspace loses its container")
+		case after.State == Running && seen.Known && !(seen.Found && seen.Mine && seen.Phase == container.Up):
+			bad("it is called running without a container")
+		case after.State == Running && row.State == Starting && !seen.Answers:
+			bad("it is called running before Jupyter answered")
+		case after.State.Resting() && (after.Addr != "" || after.Token != "" && !row.State.Resting() || after.ContainerID != ""):
+			bad("it rests with something left")
+		case after.State.Resting() && seen.Known && seen.Found && remove < 0:
+			bad("it rests and leaves its container")
+		case after.State == Failed && row.State != Failed && (after.Reason.Text() == "" || after.Reason == None):
+			bad("it failed without a word")
+		case seen.Busy && seen.Asked && after.Reason == Idle && row.Reason != Idle:
+			bad("a busy one is called idle")
+		case after.LastActivityAt.Before(row.LastActivityAt):
+			bad("activity went back")
+		}
+		// Every start comes to an end.
+		if row.State == Starting && now.Sub(row.StartedAt) >= policy.StartLimit && after.State == Starting &&
+			!(seen.Known && seen.Found && !seen.Mine) {
+			bad("a start goes on for ever")
+		}
+	})
+	if n < 10000 {
+		t.Errorf("only %d cases", n)
+	}
+}
+
+// every calls f with all combinations.
+func every(f func(Row, Seen, time.Time)) {
+	yes := []bool{false, true}
+	for _, state := range []State{Stopped, Queued, Starting, Running, Stopping, Failed} {
+		for _, known := range yes {
+			for _, found := range yes {
+				for _, mine := range yes {
+					for _, phase := range []container.Phase{container.Created, container.Up, container.Exited} {
+						for _, bits := range all(6) {
+							for _, failed := range []Reason{None, NoImage, NoEngine} {
+								for _, after := range []time.Duration{0, time.Minute, 5 * time.Minute, time.Hour, 25 * time.Hour} {
+									seen := Seen{Known: known, Failed: failed, Admitted: bits[0]}
+									if known && found {
+										seen.Found, seen.Mine, seen.Phase = true, mine, phase
+										seen.Answers, seen.OOM, seen.KernelOOM, seen.Asked, seen.Busy = bits[1], bits[2], bits[3], bits[4], bits[5]
+										if phase == container.Exited && bits[0] {
+											seen.ExitCode = 1
+										}
+									}
+									f(at(state), seen, noon.Add(after))
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func all(n int) (list [][]bool) {
+	for i := range 1 << n {
+		bits := make([]bool, n)
+		for b := range bits {
+			bits[b] = i>>b&1 == 1
+		}
+		list = append(list, bits)
+	}
+	return list
+}
+
+func TestEveryReasonHasASentence(t *testing.T) {
+	t.Parallel()
+	for _, r := range []Reason{NoImage, NoJupyter, NoFiles, NoEngine, TooSlow, BootEnded, BootOOM, NotBegun, Crashed, Gone, OutOfMem,
+		QuitSelf, KernelOOM, ByStudent, ByStaff, Idle, TooOld} {
+		if text := r.Text(); len(text) < 20 || text[len(text)-1] != '.' {
+			t.Errorf("%s says %q", r, text)
+		}
+	}
+	for err, want := range map[error]Reason{
+		container.ErrImageMissing: NoImage, container.ErrNoProgram: NoJupyter, container.ErrMount: NoFiles,
+		container.ErrEngineDown: NoEngine, container.ErrConflict: NotBegun,
+	} {
+		if got := failure(fmt.Errorf("wrapped: %w", err)); got != want {
+			t.Errorf("failure(%v) = %s, want %s", err, got, want)
+		}
+	}
+	if NoImage.Retry() || NoJupyter.Retry() || !NoEngine.Retry() || !OutOfMem.Retry() {
+		t.Error("retrying is offered where it cannot help, or not where it can")
+	}
+}
