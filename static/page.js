@@ -24,7 +24,10 @@ export function inWords(then, now = Date.now()) {
 
 function tick() {
   for (const away of document.querySelectorAll("time[datetime] .away")) {
-    away.textContent = inWords(Date.parse(away.closest("time").dateTime));
+    const time = away.closest("time");
+    const then = Date.parse(time.dateTime);
+    away.textContent = inWords(then);
+    if (then < Date.now()) delete time.dataset.soon;
   }
 }
 

@@ -9,8 +9,10 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,10 +20,10 @@ import (
 //go:embed *.css *.js *.svg
 var files embed.FS
 
-// The style sheet of the site is written in parts and sent as one file, in this order; the order of the cascade is
-// given by the @layer statement that opens tokens.css.
+// The style sheet of the site is written in parts and sent as one file: these in this order, then every pages-*.css.
+// The order of the cascade is given by the @layer statement that opens tokens.css.
 var parts = []string{
-	"tokens.css", "base.css", "layout.css", "controls.css", "tables.css", "components.css", "progress.css", "pages.css",
+	"tokens.css", "base.css", "layout.css", "controls.css", "tables.css", "components.css", "progress.css", "pages.css", "pages-people.css",
 }
 
 // sheet is the name under which the joined parts are known.
@@ -54,9 +56,13 @@ func load() (map[string]asset, map[string]asset) {
 		}
 		names[name], urls[a.url] = a, a
 	}
+	pages, err := fs.Glob(files, "pages-*.css")
+	if err != nil {
+		panic(err)
+	}
 	inSheet := map[string]bool{}
 	var joined []byte
-	for _, name := range parts {
+	for _, name := range append(slices.Clone(parts), pages...) {
 		inSheet[name] = true
 		joined = append(joined, mustRead(name)...)
 	}
