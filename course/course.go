@@ -39,9 +39,10 @@ var (
 )
 
 // ValidSlug reports whether s may name a course or an assignment, in links and
-// as a directory. Mount points in a student's home are not free to take.
+// as a directory. Mount points in a student's home, and the word that opens a
+// form in links, are not free to take.
 func ValidSlug(s string) bool {
-	return slugForm.MatchString(s) && s != "release" && s != "feedback"
+	return slugForm.MatchString(s) && s != "release" && s != "feedback" && s != "new"
 }
 
 // ValidLogin reports whether s may name a person, in links and as a directory.

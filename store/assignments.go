@@ -2,6 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"lectern/course"
 )
@@ -39,4 +44,182 @@ func (s *Store) AddAssignment(ctx context.Context, a *course.Assignment) error {
 		return wrap("add assignment", err)
 	}
 	return nil
+}
+
+// AssignmentRow is an assignment in the table of its course's staff.
+type AssignmentRow struct {
+	course.Assignment
+	CheckOK   bool // the last check found nothing that stops a release
+	Students  int  // active students of the course
+	Opened    int  // of them, who opened it
+	Handed    int  // of them, whose work is in
+	Late      int  // of the work that counts, what came late
+	Marked    int  // of them, with a mark for the whole or any question
+	Returned  int  // of them, who have their feedback
+	Extended  int  // of them, with a due time of their own
+	CheckedAt *time.Time
+}
+
+// AssignmentTable lists a course's assignments with how far the class has come.
+func (s *Store) AssignmentTable(ctx context.Context, c course.ID) ([]AssignmentRow, error) {
+	return many[AssignmentRow](ctx, s.db, "assignments", `
+		with students as (
+			select id from members where course_id = $1 and role = 'student' and dropped_at is null
+		), opened as (
+			select w.assignment_id, count(*) as n from works w join students on students.id = w.member_id group by 1
+		), handed as (
+			select b.assignment_id, count(*) as n, count(*) filter (where late_seconds > 0) as late
+			from submissions b join students on students.id = b.member_id where b.counts group by 1
+		), marked as (
+			select e.assignment_id, count(distinct e.member_id) as n
+			from mark_events e join students on students.id = e.member_id group by 1
+		), returned as (
+			select f.assignment_id, count(*) as n from feedbacks f join students on students.id = f.member_id
+			where f.returned_at is not null group by 1
+		), extended as (
+			select x.assignment_id, count(*) as n from extensions x join students on students.id = x.member_id group by 1
+		)
+		select `+assignmentColumns+`, coalesce(k.ok and k.source_version = a.source_version, false) as check_ok, k.checked_at,
+			(select count(*) from students) as students, coalesce(opened.n, 0) as opened, coalesce(handed.n, 0) as handed,
+			coalesce(handed.late, 0) as late, coalesce(marked.n, 0) as marked, coalesce(returned.n, 0) as returned,
+			coalesce(extended.n, 0) as extended
+		from assignments a
+		left join checks k on k.assignment_id = a.id
+		left join opened on opened.assignment_id = a.id
+		left join handed on handed.assignment_id = a.id
+		left join marked on marked.assignment_id = a.id
+		left join returned on returned.assignment_id = a.id
+		left join extended on extended.assignment_id = a.id
+		where a.course_id = $1 and a.archived_at is null
+		order by a.due_at nulls last, a.created_at`, c)
+}
+
+// SaveAssignment changes what may be edited at any time: title, image, dates.
+func (s *Store) SaveAssignment(ctx context.Context, a course.Assignment) error {
+	_, err := exec(ctx, s.db, "save assignment", `
+		update assignments set title = $2, image = $3, opens_at = $4, due_at = $5 where id = $1`,
+		a.ID, a.Title, a.Image, a.OpensAt, a.DueAt)
+	return err
+}
+
+// ArchiveAssignment takes an assignment out of every list; its work is kept.
+func (s *Store) ArchiveAssignment(ctx context.Context, id course.AssignmentID, at *time.Time) error {
+	_, err := exec(ctx, s.db, "archive assignment", `update assignments set archived_at = $2, scheduled_at = null where id = $1`, id, at)
+	return err
+}
+
+// BumpSource counts a change of the source files and returns the new version.
+func (s *Store) BumpSource(ctx context.Context, id course.AssignmentID) (int, error) {
+	var v int
+	err := s.db.QueryRow(ctx, `
+		update assignments set source_version = source_version + 1 where id = $1 returning source_version`, id).Scan(&v)
+	if err != nil {
+		return 0, wrap("count source", err)
+	}
+	return v, nil
+}
+
+// Question is a cell of the instructor's version that grading stands on.
+type Question struct {
+	Notebook string  `json:"notebook"` // without .ipynb
+	GradeID  string  `json:"grade_id"`
+	Position int     `json:"position"` // of the cell in its notebook
+	Kind     string  `json:"kind"`     // answer, tests, manual, task, readonly
+	CellType string  `json:"cell_type"`
+	Points   float64 `json:"points"`
+	Source   string  `json:"source"` // with hidden tests
+	Checksum string  `json:"checksum"`
+}
+
+// SaveCheck keeps the report of a check of a source version, with the questions
+// that a release of it will have. A report of an older version changes nothing.
+func (s *Store) SaveCheck(ctx context.Context, id course.AssignmentID, version int, ok bool, points float64, report any, questions []Question) error {
+	if questions == nil {
+		questions = []Question{}
+	}
+	return s.InTx(ctx, func(tx *Store) error {
+		n, err := exec(ctx, tx.db, "save check", `
+			insert into checks (assignment_id, source_version, ok, report, questions, checked_at)
+			values ($1, $2, $3, $4, $5, now())
+			on conflict (assignment_id) do update set source_version = excluded.source_version, ok = excluded.ok,
+				report = excluded.report, questions = excluded.questions, checked_at = excluded.checked_at
+			where checks.source_version <= excluded.source_version`, id, version, ok, report, questions)
+		if err != nil || n == 0 || !ok {
+			return err
+		}
+		_, err = exec(ctx, tx.db, "save check", `
+			update assignments set checked_version = $2,
+				points = case when released_at is null then $3 else points end where id = $1`, id, version, points)
+		return err
+	})
+}
+
+// Check is the last check of an assignment; ok is false if there was none.
+func (s *Store) Check(ctx context.Context, id course.AssignmentID, report any) (version int, ok bool, err error) {
+	err = s.db.QueryRow(ctx, `select source_version, report from checks where assignment_id = $1`, id).Scan(&version, report)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("store: check: %w", err)
+	}
+	return version, true, nil
+}
+
+// MarkReleased records that students now get a checked version, with its
+// questions. Released at stays what it was the first time.
+func (s *Store) MarkReleased(ctx context.Context, id course.AssignmentID, version int, at time.Time) error {
+	return s.InTx(ctx, func(tx *Store) error {
+		n, err := exec(ctx, tx.db, "release", `
+			update assignments a set release_version = $2, released_at = coalesce(a.released_at, $3), scheduled_at = null,
+				points = coalesce((select sum((q->>'points')::float8) from checks k, jsonb_array_elements(k.questions) q
+					where k.assignment_id = a.id), 0)
+			where a.id = $1 and a.checked_version = $2`, id, version, at)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return course.Problemf(course.Conflict, "The files were changed in between. Look at the new check report before releasing.")
+		}
+		if _, err = exec(ctx, tx.db, "release", `delete from questions where assignment_id = $1`, id); err != nil {
+			return err
+		}
+		_, err = exec(ctx, tx.db, "release", `
+			insert into questions (assignment_id, notebook, grade_id, position, kind, cell_type, points, source, checksum)
+			select k.assignment_id, q.notebook, q.grade_id, q.position, q.kind, q.cell_type, q.points, q.source, q.checksum
+			from checks k, jsonb_to_recordset(k.questions) as q (notebook text, grade_id text, position int, kind text,
+				cell_type text, points float8, source text, checksum text)
+			where k.assignment_id = $1`, id)
+		return err
+	})
+}
+
+// Schedule asks for the release at OpensAt; nil takes the wish back.
+func (s *Store) Schedule(ctx context.Context, id course.AssignmentID, at *time.Time) error {
+	_, err := exec(ctx, s.db, "schedule", `update assignments set scheduled_at = $2 where id = $1 and released_at is null`, id, at)
+	return err
+}
+
+// ScheduledBefore lists assignments whose planned release is due.
+func (s *Store) ScheduledBefore(ctx context.Context, now time.Time) ([]course.Assignment, error) {
+	return many[course.Assignment](ctx, s.db, "scheduled", `
+		select `+assignmentColumns+` from assignments a
+		where a.scheduled_at is not null and a.released_at is null and a.archived_at is null
+			and (a.opens_at is null or a.opens_at <= $1)`, now)
+}
+
+// LockAssignment is the assignment, kept from every other change until the
+// transaction ends. Only within InTx.
+func (s *Store) LockAssignment(ctx context.Context, id course.AssignmentID) (course.Assignment, error) {
+	return one[course.Assignment](ctx, s.db, "assignment", `
+		select `+assignmentColumns+` from assignments a where a.id = $1 for update`, id)
+}
+
+// OpenedCount is how many members have laid out a working copy.
+func (s *Store) OpenedCount(ctx context.Context, id course.AssignmentID) (int, error) {
+	var n int
+	if err := s.db.QueryRow(ctx, `select count(*) from works where assignment_id = $1`, id).Scan(&n); err != nil {
+		return 0, fmt.Errorf("store: opened: %w", err)
+	}
+	return n, nil
 }

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lectern/handlers"
+)
+
+// config is everything an operator decides, from the environment.
+type config struct {
+	Listen      string           // address to listen on
+	SiteURL     *url.URL         // where people go
+	Work        handlers.Origins // workspaces' hosts
+	Content     handlers.Origins // untrusted files' hosts
+	DatabaseURL string           // empty: a private cluster below Data
+	Data        string           // the data root, as this process sees it
+	DataHost    string           // the data root, as the container engine's host sees it
+	Spawner     string           // docker or process
+	Image       string           // notebook image of new courses
+	Network     string           // bridge that workspaces are on
+	Memory      int64            // bytes a workspace may use
+	CPUs        float64          // cores a workspace may use
+	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
+	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
+}
+
+// reader collects every mistake, so that an operator sees them all at once.
+type reader struct {
+	getenv func(string) string
+	errs   []error
+}
+
+func (r *reader) text(name, def string) string {
+	if file := r.getenv(name + "_FILE"); file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			r.errs = append(r.errs, fmt.Errorf("%s_FILE: %w", name, err))
+		}
+		return strings.TrimSpace(string(b))
+	}
+	if v := r.getenv(name); v != "" {
+		return v
+	}
+	return def
+}
+
+func parse[T any](r *reader, name, def string, f func(string) (T, error)) T {
+	v, err := f(r.text(name, def))
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return v
+}
+
+func readConfig(getenv func(string) string) (config, error) {
+	r := &reader{getenv: getenv}
+	c := config{
+		Listen:      r.text("LECTERN_LISTEN", "127.0.0.1:8000"),
+		SiteURL:     parse(r, "LECTERN_SITE_URL", "http://localhost:8000", parseSite),
+		DatabaseURL: r.text("LECTERN_DATABASE_URL", ""),
+		Data:        parse(r, "LECTERN_DATA", "data", filepath.Abs),
+		Spawner:     parse(r, "LECTERN_SPAWNER", "docker", oneOf("docker", "process")),
+		Image:       r.text("LECTERN_NOTEBOOK_IMAGE", "lectern/notebook:latest"),
+		Network:     r.text("LECTERN_WORKSPACE_NETWORK", "lectern-workspaces"),
+		Memory:      parse(r, "LECTERN_WORKSPACE_MEMORY", "1GiB", parseBytes),
+		CPUs:        parse(r, "LECTERN_WORKSPACE_CPUS", "1", parseCPUs),
+		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
+		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
+	}
+	work, content := "http://*.work.localhost:8000", "http://*.content.localhost:8000"
+	if c.SiteURL != nil {
+		work = c.SiteURL.Scheme + "://*.work." + c.SiteURL.Host
+		content = c.SiteURL.Scheme + "://*.content." + c.SiteURL.Host
+	}
+	c.Work = parse(r, "LECTERN_WORK_URL", work, handlers.ParseOrigins)
+	c.Content = parse(r, "LECTERN_CONTENT_URL", content, handlers.ParseOrigins)
+	c.DataHost = r.text("LECTERN_DATA_HOST", c.Data)
+	return c, errors.Join(r.errs...)
+}
+
+func parseSite(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, err
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, fmt.Errorf("%q is not of the form https://lectern.example.edu", s)
+	}
+	u.Path = ""
+	return u, nil
+}
+
+func oneOf(allowed ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		for _, a := range allowed {
+			if s == a {
+				return s, nil
+			}
+		}
+		return "", fmt.Errorf("%q is not one of %s", s, strings.Join(allowed, ", "))
+	}
+}
+
+func parseCPUs(s string) (float64, error) {
+	var v float64
+	if _, err := fmt.Sscanf(s, "%g", &v); err != nil || v <= 0 {
+		return 0, fmt.Errorf("%q is not a number of cores", s)
+	}
+	return v, nil
+}
+
+// parseBytes reads sizes such as 512MiB or 1g.
+func parseBytes(s string) (int64, error) {
+	var n float64
+	var unit string
+	if _, err := fmt.Sscanf(s+" ", "%g%s", &n, &unit); err != nil && unit == "" {
+		if _, err := fmt.Sscanf(s, "%g", &n); err != nil {
+			return 0, fmt.Errorf("%q is not a size", s)
+		}
+	}
+	shift, ok := map[string]int{"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}[strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(unit), "b"), "i")]
+	if !ok || n < 0 {
+		return 0, fmt.Errorf("%q is not a size", s)
+	}
+	return int64(n * float64(int64(1)<<shift)), nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says who may import whom. A new arrow is a line here, in the commit
+// that needs it, with its reason. Arrows only point to lower floors.
+var rooms = map[string][]string{
+	"cmd/lectern": {"*"},
+	"handlers":    {"views", "static", "grading", "exchange", "spawner", "store", "course", "course/notebook", "course/notebook/render"},
+	"grading":     {"exchange", "store", "spawner/container", "course", "course/notebook", "course/notebook/render"},
+	// The safe walk and the failpoints are the exchange's own inner rooms.
+	"exchange":      {"store", "course", "exchange/tree", "exchange/fail"},
+	"exchange/tree": {"course", "exchange/fail"},
+	"exchange/fail": {},
+	// The private cluster is a room of its own: it knows nothing of the schema.
+	"store":             {"migrations", "course"},
+	"store/cluster":     {},
+	"store/storetest":   {"store", "store/cluster"},
+	"spawner":           {"spawner/container", "course"},
+	"spawner/container": {},
+	"views":             {"static", "course", "course/notebook"},
+	"course":            {},
+	"course/notebook":   {},
+	// Rendering has heavy libraries that reading and checking do not need.
+	"course/notebook/render": {"course/notebook"},
+	"migrations":             {},
+	"static":                 {},
+}
+
+// outside says which rooms may use a library; every other room may not.
+var outside = map[string][]string{
+	"github.com/docker/docker":    {"spawner/container"},
+	"github.com/jackc/pgx/v5":     {"store", "store/cluster", "store/storetest", "migrations", "cmd/lectern"},
+	"github.com/riverqueue/river": {"store", "store/storetest", "cmd/lectern"},
+	"github.com/go-chi/chi":       {"handlers"},
+	"github.com/markbates/goth":   {"handlers"},
+	"github.com/alexedwards/scs":  {"handlers"},
+	"github.com/a-h/templ":        {"views", "handlers"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestEveryArrowBetweenRoomsIsPlanned(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "lectern/...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v: %s", err, stderr.String())
+	}
+	seen := 0
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		room := strings.TrimPrefix(p.ImportPath, "lectern/")
+		allowed, known := rooms[room]
+		if !known {
+			t.Errorf("room %s is not in the plan", room)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if to, ours := strings.CutPrefix(imp, "lectern/"); ours {
+				if !slices.Contains(allowed, to) && !slices.Contains(allowed, "*") {
+					t.Errorf("%s imports %s: not planned", room, to)
+				}
+				continue
+			}
+			for lib, by := range outside {
+				if strings.HasPrefix(imp, lib) && !slices.Contains(by, room) {
+					t.Errorf("%s imports %s, which is for %v", room, imp, by)
+				}
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("go list showed %d packages; want the whole house", seen)
+	}
+}

@@ -1,0 +1,56 @@
+// Command lectern is the whole program: it reads the configuration, wires the
+// rooms together, and runs until it is told to stop. It holds no rules.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // zones must not depend on the machine
+
+	"github.com/alecthomas/kong"
+)
+
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Serve a site. Configured by the environment; see docs/operating.md."`
+	Demo    demoCmd    `cmd:"" help:"Serve a site with a demo course, a private database and no configuration."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date and end."`
+}
+
+// env is what a command gets to work with.
+type env struct {
+	ctx    context.Context
+	stdout io.Writer
+	stderr io.Writer
+	getenv func(string) string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("lectern"), kong.Description("One program that a university class lives in."), kong.UsageOnError())
+	err := k.Run(&env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lectern:", err)
+		os.Exit(1)
+	}
+}
+
+// logger writes what an operator reads: text to a terminal, JSON otherwise.
+func (e *env) logger() *slog.Logger {
+	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if e.getenv("LECTERN_LOG") == "debug" {
+		opts.Level = slog.LevelDebug
+	}
+	if f, ok := e.stderr.(*os.File); ok {
+		if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(e.stderr, opts))
+		}
+	}
+	return slog.New(slog.NewJSONHandler(e.stderr, opts))
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lectern/course"
+	"lectern/course/notebook/render"
+	"lectern/exchange"
+	"lectern/grading"
+	"lectern/handlers"
+	"lectern/store"
+	"lectern/store/cluster"
+)
+
+type serveCmd struct{}
+
+// Run serves until the context ends.
+func (serveCmd) Run(e *env) error {
+	cfg, err := readConfig(e.getenv)
+	if err != nil {
+		return err
+	}
+	h, err := build(e, cfg)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	return h.serve(e.ctx, handlers.Config{SiteURL: cfg.SiteURL, Work: cfg.Work, Content: cfg.Content, Local: true})
+}
+
+type migrateCmd struct{}
+
+// Run migrates and ends.
+func (migrateCmd) Run(e *env) error {
+	cfg, err := readConfig(e.getenv)
+	if err != nil {
+		return err
+	}
+	h, err := build(e, cfg)
+	if err != nil {
+		return err
+	}
+	h.close()
+	return nil
+}
+
+// house is the wired program.
+type house struct {
+	cfg     config
+	log     *slog.Logger
+	store   *store.Store
+	cluster *cluster.Cluster // nil with a database of the operator's
+
+	exchange *exchange.Exchange
+}
+
+// build connects the rooms, from the ground up.
+func build(e *env, cfg config) (*house, error) {
+	h := &house{cfg: cfg, log: e.logger()}
+	h.log.Info("starting", "site", cfg.SiteURL.String(), "listen", cfg.Listen, "data", cfg.Data, "spawner", cfg.Spawner,
+		"private_database", cfg.DatabaseURL == "", "image", cfg.Image)
+	if err := h.database(e.ctx); err != nil {
+		h.close()
+		return nil, err
+	}
+	var err error
+	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID}); err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// The user inside every workspace; homes belong to it.
+const (
+	workspaceUID = 1000
+	workspaceGID = 100
+)
+
+// database opens the operator's database, or runs a private one.
+func (h *house) database(ctx context.Context) error {
+	url := h.cfg.DatabaseURL
+	var err error
+	if url == "" {
+		if h.cluster, err = cluster.Start(ctx, cluster.Config{Dir: filepath.Join(h.cfg.Data, "postgres")}); err != nil {
+			return err
+		}
+		if url, err = h.cluster.Database(ctx, "lectern"); err != nil {
+			return err
+		}
+	}
+	if h.store, err = store.Open(ctx, url); err != nil {
+		return err
+	}
+	return h.store.Migrate(ctx, h.log)
+}
+
+// serve answers requests and runs the loops until ctx ends.
+func (h *house) serve(ctx context.Context, web handlers.Config) error {
+	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange,
+		Preparer: &grading.Preparer{Exchange: h.exchange, Store: h.store}, Render: render.New()})
+	ln, err := net.Listen("tcp", h.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	// No write time-out: it would cut websockets and event streams.
+	srv := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(stop); err != nil {
+			return srv.Close() // websockets do not end by themselves; browsers reconnect
+		}
+		return nil
+	})
+	h.log.Info("ready", "address", ln.Addr().String())
+	err = g.Wait()
+	h.log.Info("stopped")
+	return err
+}
+
+func (h *house) close() {
+	if h.store != nil {
+		h.store.Close()
+	}
+	if h.cluster != nil {
+		if err := h.cluster.Stop(); err != nil {
+			h.log.Error("stopping the database", "error", err)
+		}
+	}
+}

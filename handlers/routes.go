@@ -1,0 +1,93 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"lectern/static"
+)
+
+// route is one line of the list: what may be asked, by whom, and who answers.
+type route struct {
+	method  string
+	pattern string
+	who     access
+	handle  handler
+}
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes is every address of the site. GET changes nothing; whatever changes
+// something is a POST and answers with 303.
+func (s *Site) routes() []route {
+	return []route{
+		{get, "/healthz", anyone, s.health},
+		{get, "/static/*", anyone, s.static},
+
+		{get, "/", signedIn, s.home},
+
+		{get, "/sign-in", anyone, s.signInPage},
+		{post, "/sign-in", anyone, s.signInLocally},
+		{post, "/sign-in/demo", anyone, s.signInDemo},
+		{post, "/sign-in/with/{provider}", anyone, s.beginProvider},
+		{get, "/sign-in/with/{provider}/callback", anyone, s.returnFromProvider},
+		{post, "/sign-out", anyone, s.signOut},
+		{get, "/invite/{token}", anyone, s.invitation},
+		{post, "/invite/{token}", anyone, s.acceptWithPassword},
+
+		{get, "/courses/{course}/assignments/new", instructor, s.newAssignment},
+		{post, "/courses/{course}/assignments/new", instructor, s.createAssignment},
+		{get, "/courses/{course}/assignments/{assignment}/source", staff, s.source},
+		{post, "/courses/{course}/assignments/{assignment}/source", instructor, s.uploadSource},
+		{post, "/courses/{course}/assignments/{assignment}/source/delete", instructor, s.deleteSource},
+		{get, "/courses/{course}/assignments/{assignment}/preview", staff, s.preview},
+		{get, "/courses/{course}/assignments/{assignment}/dates", staff, s.dates},
+		{post, "/courses/{course}/assignments/{assignment}/dates", instructor, s.saveDates},
+		{post, "/courses/{course}/assignments/{assignment}/extensions", instructor, s.extend},
+		{post, "/courses/{course}/assignments/{assignment}/extensions/remove", instructor, s.unextend},
+		{get, "/courses/{course}/assignments/{assignment}/release", staff, s.releasePage},
+		{post, "/courses/{course}/assignments/{assignment}/release", instructor, s.release},
+		{post, "/courses/{course}/assignments/{assignment}/unschedule", instructor, s.unschedule},
+		{get, "/courses/{course}/assignments/{assignment}/settings", instructor, s.assignmentSettings},
+		{post, "/courses/{course}/assignments/{assignment}/settings", instructor, s.saveSettings},
+		{get, "/courses/{course}/assignments/{assignment}/archive", instructor, s.confirmArchive},
+		{post, "/courses/{course}/assignments/{assignment}/archive", instructor, s.archiveAssignment},
+
+		{get, "/courses/{course}", member, s.courseHome},
+		{get, "/courses/{course}/assignments/{assignment}", member, s.assignmentHome},
+		{post, "/courses/{course}/assignments/{assignment}/open", member, s.openAssignment},
+		{get, "/courses/{course}/assignments/{assignment}/submit", member, s.submitPage},
+		{post, "/courses/{course}/assignments/{assignment}/submit", member, s.submit},
+		{get, "/courses/{course}/assignments/{assignment}/start-over", member, s.startOverPage},
+		{post, "/courses/{course}/assignments/{assignment}/start-over", member, s.startOver},
+		{get, "/courses/{course}/assignments/{assignment}/my-files", member, s.myFiles},
+		{get, "/courses/{course}/assignments/{assignment}/my-feedback", member, s.myFeedback},
+		{get, "/courses/{course}/assignments/{assignment}/receipts/{submission}", member, s.receipt},
+		{get, "/courses/{course}/assignments/{assignment}/receipts/{submission}/files.zip", member, s.receiptZip},
+		{post, "/courses/{course}/assignments/{assignment}/receipts/{submission}/restore", member, s.restore},
+		{get, "/courses/{course}/workspaces/{workspace}", member, s.launch},
+		{get, "/courses/{course}/workspaces/{workspace}/events", member, s.launchEvents},
+		{post, "/courses/{course}/workspaces/{workspace}", member, s.startWorkspace},
+		{post, "/courses/{course}/workspaces/{workspace}/stop", member, s.stopWorkspace},
+		{get, "/courses/{course}/servers", instructor, s.servers},
+		{post, "/courses/{course}/servers/stop", instructor, s.stopServers},
+	}
+}
+
+// static serves the embedded files.
+func (s *Site) static(w http.ResponseWriter, r *http.Request) error {
+	static.Handler().ServeHTTP(w, r)
+	return nil
+}
+
+// routeOf is the pattern that answered, for logs and figures: never the path.
+func routeOf(r *http.Request) string {
+	if c := chi.RouteContext(r.Context()); c != nil {
+		return c.RoutePattern()
+	}
+	return ""
+}

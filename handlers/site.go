@@ -1,0 +1,160 @@
+// Package handlers is Lectern's web face: the list of routes, sign-in, forms,
+// authorisation, the one place where an error becomes a page, server-sent
+// events, and the reverse proxy to workspaces. It decides who may; the rooms
+// below do the work.
+package handlers
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
+	"golang.org/x/sync/singleflight"
+
+	"lectern/course"
+	"lectern/course/notebook/render"
+	"lectern/exchange"
+	"lectern/grading"
+	"lectern/store"
+	"lectern/views"
+)
+
+// Config is what the operator decides about the web face.
+type Config struct {
+	SiteURL   *url.URL       // where people go
+	Work      Origins        // one host for every workspace
+	Content   Origins        // hosts for files and outputs that students wrote
+	Demo      bool           // offer the demo sign-ins; the demo command only
+	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
+	Providers []Provider     // who else may sign people in
+	Images    []string       // notebook images that courses may choose from; the first is a new course's
+	Local     bool           // offer sign-in with a local password
+
+	Loopback bool // workspaces are processes on this machine, and dialled there
+}
+
+// Site answers every request. Its fields are set once, before it serves.
+type Site struct {
+	Config
+	Store *store.Store
+	Log   *slog.Logger
+	Now   func() time.Time
+
+	Exchange   *exchange.Exchange
+	Preparer   *grading.Preparer
+	Render     *render.Renderer
+	Workspaces Workspaces
+
+	work     *Work
+	submits  *singleflight.Group
+	sessions *scs.SessionManager
+	limits   *limits
+	hasher   *hasher
+	doors    map[string]*door // by the name of a provider
+	handler  http.Handler
+}
+
+// New makes the site ready to serve.
+func New(s Site) *Site {
+	site := &s
+	if site.Now == nil {
+		site.Now = time.Now
+	}
+	site.sessions = newSessions(site.Store, site.Now, site.SiteURL.Scheme == "https")
+	site.limits = newLimits(site.Now)
+	site.hasher = newHasher()
+	site.doors = newDoors(site.Config)
+	site.submits = new(singleflight.Group)
+	site.work = newWork(site.Config, site.Store, site.Workspaces, site.Log, site.Now)
+	site.handler = site.router()
+	return site
+}
+
+// Run does what the site does between requests, until ctx ends.
+func (s *Site) Run(ctx context.Context) error { return s.work.run(ctx) }
+
+// ServeHTTP sends a request to the site, a workspace or the content host, by
+// the name of the host it asks for.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id, ok := s.Work.Label(r.Host); ok {
+		s.work.serve(w, r, id)
+		return
+	}
+	switch {
+	case sameHost(r.Host, s.SiteURL):
+		s.handler.ServeHTTP(w, r)
+	case r.URL.Path == "/healthz":
+		s.serve(s.health)(w, r) // probes ask by address
+	default:
+		s.secure(s.SiteURL.Scheme == "https", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "This address does not belong to "+s.SiteURL.String(), http.StatusMisdirectedRequest)
+		})).ServeHTTP(w, r)
+	}
+}
+
+// router lays the middleware around the list of routes.
+func (s *Site) router() http.Handler {
+	r := chi.NewRouter()
+	r.NotFound(s.serve(func(http.ResponseWriter, *http.Request) error {
+		return course.Problemf(course.NotFound, "There is no page at this address.")
+	}))
+	r.MethodNotAllowed(s.serve(func(http.ResponseWriter, *http.Request) error {
+		return course.Problemf(course.NotFound, "There is no page at this address.")
+	}))
+	for _, rt := range s.routes() {
+		r.Method(rt.method, rt.pattern, s.serve(s.authorise(rt.who, rt.handle)))
+	}
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.errorPage(w, r, http.StatusForbidden, "That came from another site, so nothing was done.")
+	}))
+	return s.number(s.secure(s.SiteURL.Scheme == "https", s.sessions.LoadAndSave(s.identify(guard.Handler(r)))))
+}
+
+// number gives the request an id, which error pages and the log share.
+func (s *Site) number(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{requestID: rand.Text()[:12], address: clientAddress(r, s.Proxies), agent: r.UserAgent()}
+		w.Header().Set("X-Request-Id", v.requestID)
+		next.ServeHTTP(w, withVisit(r, v))
+	})
+}
+
+// secure sets the headers that hold on every page of the site.
+func (s *Site) secure(https bool, next http.Handler) http.Handler {
+	policy := fmt.Sprintf("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+		"connect-src 'self'; form-action 'self' %s; frame-src %s; frame-ancestors 'none'; base-uri 'none'",
+		s.Work.Pattern(), s.Content.Pattern())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), browsing-topics=()")
+		if https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// health answers a probe: 200 if the database does.
+func (s *Site) health(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Store.Ping(r.Context()); err != nil {
+		return course.Problemf(course.Busy, "The database does not answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := fmt.Fprintln(w, "ok")
+	return err
+}
