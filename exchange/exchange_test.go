@@ -15,13 +15,15 @@ const notebook = `{"cells": [{"cell_type": "code", "source": ["x = 1"], "metadat
  "metadata": {}, "nbformat": 4, "nbformat_minor": 5}`
 
 var (
-	due     = time.Date(2026, 11, 23, 18, 50, 12, 123456000, time.UTC)
+	due     = time.Date(2021, 11, 23, 18, 50, 12, 123456000, time.UTC)
 	theWork = exchange.Work{Course: "c1", Login: "student1", Assignment: "ps1"}
 )
 
+func layout(root string) course.Layout { return course.Layout{Root: root} }
+
 func open(t testing.TB, root string) *exchange.Exchange {
 	t.Helper()
-	x, err := exchange.New(course.Layout{Root: root}, exchange.Options{UID: 1000, GID: 100})
+	x, err := exchange.New(layout(root), exchange.Options{UID: 1000, GID: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"lectern/exchange/fail"
 )
 
 // ensureDir makes a directory of Lectern's own and those above it, and makes
@@ -24,6 +26,7 @@ func ensureDir(dir string, mode fs.FileMode) error {
 	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	fail.At("dir.made")
 	// The umask may have taken away what a container's user needs.
 	if err := os.Chmod(dir, mode); err != nil {
 		return err

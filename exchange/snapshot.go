@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -122,18 +123,14 @@ func (x *Exchange) takeAll(ctx context.Context, s *Snapshot, from *tree.Dir, st 
 		return err
 	}
 	var paths []string
+	seen := map[string]bool{}
 	for _, e := range entries {
+		seen[e.Path] = !e.Dir
 		if !e.Dir && !given[e.Path] {
 			paths = append(paths, e.Path)
 		}
 	}
-	first := slices.Sorted(func(yield func(string) bool) {
-		for p := range given {
-			if !yield(p) {
-				return
-			}
-		}
-	})
+	first := slices.Sorted(maps.Keys(given))
 	paths = append(first, paths...)
 
 	t := taker{from: from, to: st, below: filesName, patience: patience}
@@ -153,7 +150,7 @@ func (x *Exchange) takeAll(ctx context.Context, s *Snapshot, from *tree.Dir, st 
 		}
 		if why == "" {
 			var f File
-			f, err = t.take(ctx, p, min(left, x.limits.FileSize))
+			f, err = t.take(ctx, p, min(left, x.limits.FileSize), seen[p])
 			if err == nil {
 				left -= f.Size
 				s.Files = append(s.Files, f)

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lectern/exchange/fail"
 	"lectern/exchange/tree"
 )
 
@@ -121,6 +122,7 @@ func (s *stage) done(f *os.File, modified time.Time) error {
 			return err
 		}
 	}
+	fail.At("stage.file")
 	// Only a hint; fsync is what counts, and reports what went wrong.
 	_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 	if s.open = append(s.open, f); len(s.open) >= openAtOnce {
@@ -181,6 +183,7 @@ func (s *stage) settle() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	fail.At("stage.files")
 	dirs := []string{"."}
 	for d := range s.dirs {
 		dirs = append(dirs, d)
@@ -205,6 +208,7 @@ func (s *stage) drop() {
 		f.Close()
 	}
 	s.open = nil
+	fail.At("stage.drop")
 	if s.root != nil {
 		s.root.Close()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lectern/exchange/fail"
 	"lectern/exchange/tree"
 )
 
@@ -39,8 +40,9 @@ type taker struct {
 }
 
 // take copies rel, at most limit bytes. An error that is an Odd leaves the file
-// out; any other ends the snapshot.
-func (t *taker) take(ctx context.Context, rel string, limit int64) (File, error) {
+// out; any other ends the snapshot. A file that was seen is waited for if it is
+// gone: some editors save by taking the old one away first.
+func (t *taker) take(ctx context.Context, rel string, limit int64, seen bool) (File, error) {
 	to := path.Join(t.below, rel)
 	f, err := t.to.create(to)
 	if err != nil {
@@ -48,13 +50,14 @@ func (t *taker) take(ctx context.Context, rel string, limit int64) (File, error)
 	}
 	for try := 0; ; try++ {
 		got, whole, err := t.once(f, rel, limit)
-		if err != nil {
+		last := try == len(pauses) || t.patience <= 0
+		if why, _ := tree.IsOdd(err); err != nil && (last || !seen || why != tree.Vanished) {
 			if err2 := t.to.remove(f, to); err2 != nil {
 				return File{}, err2
 			}
 			return File{}, err
 		}
-		if whole || try == len(pauses) || t.patience <= 0 {
+		if whole || last {
 			got.Unsettled = !whole
 			return got, t.to.done(f, got.ModifiedAt)
 		}
@@ -85,6 +88,7 @@ func (t *taker) once(f *os.File, rel string, limit int64) (got File, whole bool,
 	if got.Size, got.SHA256, err = copyHash(f, src.Limited(limit)); err != nil {
 		return got, false, err
 	}
+	fail.At("collect.copying")
 	now, err := src.Now()
 	if err != nil {
 		return got, false, err

@@ -20,6 +20,7 @@ const (
 	Pipe         Reason = "a named pipe"
 	Device       Reason = "a device"
 	Socket       Reason = "a socket"
+	Folder       Reason = "a folder where a file was"
 	Unreadable   Reason = "not readable"
 	Vanished     Reason = "gone before it was read"
 	OtherSystem  Reason = "on another file system"
@@ -31,6 +32,8 @@ const (
 	OddName      Reason = "a name that is not plain text"
 	Junk         Reason = "made by a program, not by you"
 	Reserved     Reason = "a name Lectern uses itself"
+
+	replaced Reason = "replaced again and again"
 )
 
 // Odd is the error for something in a student's tree that is left out, not a
@@ -79,7 +82,7 @@ func judge(st unix.Stat_t) Reason {
 			return HardLink
 		}
 		if st.Nlink == 0 {
-			return Vanished
+			return replaced
 		}
 		return ""
 	case unix.S_IFLNK:
@@ -89,7 +92,7 @@ func judge(st unix.Stat_t) Reason {
 	case unix.S_IFSOCK:
 		return Socket
 	case unix.S_IFDIR:
-		return Vanished
+		return Folder
 	}
 	return Device
 }
@@ -126,7 +129,7 @@ func JunkName(name string) bool {
 // Printable makes any path fit for a page or a log line.
 func Printable(p string) string {
 	for _, name := range strings.Split(p, "/") {
-		if name != "" && !PlainName(name) {
+		if name != "" && name != "." && name != ".." && !PlainName(name) {
 			q := strconv.QuoteToASCII(p)
 			if len(q) > 300 {
 				q = q[:300] + "…"

@@ -52,15 +52,24 @@ func (d *Dir) Sub(rel string) (*Dir, error) {
 	return &Dir{os.NewFile(uintptr(fd), path.Join(d.f.Name(), rel))}, nil
 }
 
+// renames is how often a file may be replaced while it is being opened.
+const renames = 20
+
 // stat describes rel itself, never what it points to.
-func (d *Dir) stat(rel string) (unix.Stat_t, error) {
-	var st unix.Stat_t
-	fd, err := d.openat2(rel, unix.O_PATH)
-	if err != nil {
-		return st, err
+func (d *Dir) stat(rel string) (st unix.Stat_t, err error) {
+	for range renames {
+		var fd int
+		if fd, err = d.openat2(rel, unix.O_PATH); err != nil {
+			return st, err
+		}
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+		// No name: a save by rename came between the two. The new file is there.
+		if err != nil || st.Nlink > 0 {
+			break
+		}
 	}
-	defer unix.Close(fd)
-	return st, unix.Fstat(fd, &st)
+	return st, err
 }
 
 // File is an open regular file and what it was when it was opened.
@@ -80,7 +89,17 @@ type Stamp struct {
 }
 
 // File opens a regular file with exactly one name. Anything else is an Odd.
-func (d *Dir) File(rel string) (*File, error) {
+func (d *Dir) File(rel string) (f *File, err error) {
+	for range renames {
+		f, err = d.file(rel)
+		if reason, odd := IsOdd(err); !odd || reason != replaced {
+			return f, err
+		}
+	}
+	return nil, &Odd{rel, Vanished}
+}
+
+func (d *Dir) file(rel string) (*File, error) {
 	// O_PATH opens nothing: a device is refused before its driver hears of us.
 	st, err := d.stat(rel)
 	if err != nil {
