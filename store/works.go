@@ -72,3 +72,14 @@ func (s *Store) Tasks(ctx context.Context, c course.ID, m course.MemberID, now t
 func (s *Store) Task(ctx context.Context, a course.Assignment, m course.MemberID) (Task, error) {
 	return one[Task](ctx, s.db, "assignment", tasks+` and a.id = $3`, a.CourseID, m, a.ID)
 }
+
+// ReturnedFeedback lists the files that were returned to a member, in path
+// order; none before anything was.
+func (s *Store) ReturnedFeedback(ctx context.Context, a course.AssignmentID, m course.MemberID) ([]course.File, error) {
+	rows, err := many[struct{ ReturnedFiles []course.File }](ctx, s.db, "feedback", `
+		select returned_files from feedbacks where assignment_id = $1 and member_id = $2 and returned_at is not null`, a, m)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows[0].ReturnedFiles, nil
+}

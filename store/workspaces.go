@@ -3,10 +3,7 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"lectern/course"
 )
@@ -139,21 +136,4 @@ func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
 		from workspaces w join members m on m.id = w.member_id join users u on u.id = m.user_id
 		where w.course_id = $1 and w.state not in ('stopped', 'failed')
 		order by w.last_activity_at nulls last, u.login`, c)
-}
-
-// UsualStart is how long starts of an image took lately, the median of at most
-// fifty; 0 if there was none.
-func (s *Store) UsualStart(ctx context.Context, image string) (time.Duration, error) {
-	var seconds *float64
-	err := s.db.QueryRow(ctx, `
-		select percentile_cont(0.5) within group (order by extract(epoch from ready_at - started_at)) from (
-			select started_at, ready_at from workspaces
-			where image = $1 and ready_at > started_at order by ready_at desc limit 50) recent`, image).Scan(&seconds)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("store: usual start: %w", err)
-	}
-	if seconds == nil {
-		return 0, nil
-	}
-	return time.Duration(*seconds * float64(time.Second)), nil
 }
