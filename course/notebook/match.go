@@ -161,12 +161,13 @@ func (m *matching) ownText() func(*Cell) string {
 // maxLikely bounds the comparisons that a notebook of thousands of cells can cause.
 const maxLikely = 200
 
-// candidates are the student's cells that nothing claims between the neighbours of release cell i.
-func (m *matching) candidates(i int) []int {
-	low, high := -1, len(m.student.Cells)
+// between is the stretch of the submission where release cell i should stand: from after its last paired neighbour to
+// before its next; all of it if these changed places.
+func (m *matching) between(i int) (low, high int) {
+	high = len(m.student.Cells)
 	for k := i - 1; k >= 0; k-- {
 		if m.of[k] >= 0 {
-			low = m.of[k]
+			low = m.of[k] + 1
 			break
 		}
 	}
@@ -177,10 +178,15 @@ func (m *matching) candidates(i int) []int {
 		}
 	}
 	if low > high {
-		low, high = -1, len(m.student.Cells) // reordered: look everywhere
+		return 0, len(m.student.Cells)
 	}
+	return low, high
+}
+
+// candidates are the student's cells from low to high that hold something and that nothing claims.
+func (m *matching) candidates(low, high int) []int {
 	var list []int
-	for j := low + 1; j < high && len(list) < maxLikely; j++ {
+	for j := low; j < high && len(list) < maxLikely; j++ {
 		if m.free(j) && m.texts[j] != "" {
 			list = append(list, j)
 		}
@@ -194,11 +200,17 @@ func (m *matching) byLikeness() {
 			continue
 		}
 		// A locked cell's text is thrown away, so it takes more to take a student's cell for one.
-		least := 0.5
-		if kind := m.release.Cells[i].Kind(); !kind.Answer() && kind != KindPlain {
+		least, kind := 0.5, m.release.Cells[i].Kind()
+		if !kind.Answer() && kind != KindPlain {
 			least = 0.7
 		}
-		if j, like := m.likest(m.candidates(i), func(j int) float64 { return m.likeness(i, j) }); like >= least {
+		like := func(j int) float64 { return m.likeness(i, j) }
+		j, likeness := m.likest(m.candidates(m.between(i)), like)
+		if likeness < least && kind.Answer() {
+			// It may have been moved; of all cells an answer is the one not to lose.
+			j, likeness = m.likest(m.candidates(0, len(m.student.Cells)), like)
+		}
+		if likeness >= least {
 			m.pair(i, j, byLikeness)
 		}
 	}
@@ -212,7 +224,7 @@ func (m *matching) byPlace() {
 		if m.of[i] >= 0 || !c.Kind().Answer() {
 			continue
 		}
-		j, _ := m.likest(m.candidates(i), func(j int) float64 {
+		j, _ := m.likest(m.candidates(m.between(i)), func(j int) float64 {
 			mine := &m.student.Cells[j]
 			switch {
 			case mine.Type != c.Type:
@@ -238,68 +250,3 @@ func (m *matching) likest(candidates []int, mark func(int) float64) (int, float6
 	}
 	return best, highest
 }
-
-// likeness compares release cell i with the student's cell j, from 0 to 1. In an answer or plain cell it is the share of
-// released lines, placeholders aside, that survive; in a locked cell lines that were added count against it as much.
-func (m *matching) likeness(i, j int) float64 {
-	switch kind := m.release.Cells[i].Kind(); {
-	case kind.Answer():
-		return m.overlap(i, j, stubLines)
-	case kind == KindPlain:
-		return m.overlap(i, j, nil)
-	}
-	return min(m.overlap(i, j, nil), share(m.written(j), m.released(i), nil))
-}
-
-// overlap is the share of the lines of release cell i, without those to ignore, that the student's cell j has too.
-func (m *matching) overlap(i, j int, ignore map[string]bool) float64 {
-	return share(m.released(i), m.written(j), ignore)
-}
-
-func share(of, in map[string]int, ignore map[string]bool) float64 {
-	common, all := 0, 0
-	for l, n := range of {
-		if !ignore[l] {
-			all += n
-			common += min(n, in[l])
-		}
-	}
-	if all == 0 {
-		return 0
-	}
-	return float64(common) / float64(all)
-}
-
-func (m *matching) released(i int) map[string]int { return m.counted(i, &m.release.Cells[i]) }
-
-func (m *matching) written(j int) map[string]int {
-	return m.counted(len(m.release.Cells)+j, &m.student.Cells[j])
-}
-
-// counted counts a cell's lines without their indent, at most the first few hundred.
-func (m *matching) counted(at int, c *Cell) map[string]int {
-	if m.lines == nil {
-		m.lines = make([]map[string]int, len(m.release.Cells)+len(m.student.Cells))
-	}
-	if m.lines[at] == nil {
-		counts := map[string]int{}
-		for n, l := range strings.SplitN(c.Source, "\n", 400) {
-			if l = strings.TrimSpace(l); l != "" && n < 399 {
-				counts[l]++
-			}
-		}
-		m.lines[at] = counts
-	}
-	return m.lines[at]
-}
-
-// stubLines are the lines of all placeholders.
-var stubLines = func() map[string]bool {
-	set := map[string]bool{TextStub: true}
-	for _, stub := range CodeStubs {
-		for l := range strings.SplitSeq(stub, "\n") {
-			set[strings.TrimSpace(l)] = true
-		}
-	}
-	return set
-}()
