@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-//go:embed *.css *.js *.svg
+//go:embed *.css *.js *.svg *.woff2
 var files embed.FS
 
 // The style sheet of the site is written in parts and sent as one file: these in this order, then every pages-*.css.
@@ -33,6 +33,8 @@ var types = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
+
+	".woff2": "font/woff2",
 }
 
 type asset struct {
@@ -47,6 +49,11 @@ var byName, byURL = load()
 func load() (map[string]asset, map[string]asset) {
 	names, urls := map[string]asset{}, map[string]asset{}
 	add := func(name string, content []byte) {
+		for font, a := range names {
+			if path.Ext(name) == ".css" && path.Ext(font) == ".woff2" {
+				content = bytes.ReplaceAll(content, []byte(`url("`+font+`")`), []byte(`url("`+a.url+`")`))
+			}
+		}
 		sum := sha256.Sum256(content)
 		ext := path.Ext(name)
 		a := asset{
@@ -55,6 +62,14 @@ func load() (map[string]asset, map[string]asset) {
 			kind:    types[ext],
 		}
 		names[name], urls[a.url] = a, a
+	}
+	// Style sheets name a font as it is called here; they are given its address, which carries a hash.
+	fonts, err := fs.Glob(files, "*.woff2")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range fonts {
+		add(name, mustRead(name))
 	}
 	pages, err := fs.Glob(files, "pages-*.css")
 	if err != nil {
