@@ -1,5 +1,5 @@
-# Writes a corpus with nbformat.write: testdata/write/NAME.in is what is read, NAME.ipynb what nbformat writes for it.
-import json, io, math, sys, nbformat, random
+# Writes the corpus again: NAME.json is what is read, NAME.golden what nbformat 5.5.0 writes for it. Usage: make.py DIR
+import json, random, sys, nbformat
 from nbformat.v4 import nbjson
 out=sys.argv[1]
 random.seed(4)
