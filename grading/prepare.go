@@ -201,3 +201,21 @@ func (p *Preparer) Release(ctx context.Context, c course.Course, id course.Assig
 		return tx.MarkReleased(ctx, a.ID, a.CheckedVersion, at)
 	})
 }
+
+// ReleaseScheduled releases what was to be released by now. One that fails does
+// not hold up the others and is tried again at the next call.
+func (p *Preparer) ReleaseScheduled(ctx context.Context, now time.Time) error {
+	list, err := p.Store.ScheduledBefore(ctx, now)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, a := range list {
+		if err := p.Release(ctx, a.Course, a.ID, now); err != nil {
+			failed = append(failed, fmt.Errorf("release %s: %w", a.Slug, err))
+			continue
+		}
+		failed = append(failed, p.Store.Record(ctx, course.Activity{CourseID: a.CourseID, AssignmentID: a.ID, Verb: "released", Detail: "as scheduled"}))
+	}
+	return errors.Join(failed...)
+}

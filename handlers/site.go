@@ -51,6 +51,7 @@ type Site struct {
 
 	Exchange   *exchange.Exchange
 	Preparer   *grading.Preparer
+	Collector  *grading.Collector
 	Render     *render.Renderer
 	Workspaces Workspaces
 

@@ -200,19 +200,27 @@ func (s *Store) Schedule(ctx context.Context, id course.AssignmentID, at *time.T
 	return err
 }
 
-// ScheduledBefore lists assignments whose planned release is due.
-func (s *Store) ScheduledBefore(ctx context.Context, now time.Time) ([]course.Assignment, error) {
-	return many[course.Assignment](ctx, s.db, "scheduled", `
-		select `+assignmentColumns+` from assignments a
-		where a.scheduled_at is not null and a.released_at is null and a.archived_at is null
-			and (a.opens_at is null or a.opens_at <= $1)`, now)
+// ScheduledRelease is an assignment to be released, with its course.
+type ScheduledRelease struct {
+	course.Assignment
+	Course course.Course
 }
 
-// LockAssignment is the assignment, kept from every other change until the
-// transaction ends. Only within InTx.
-func (s *Store) LockAssignment(ctx context.Context, id course.AssignmentID) (course.Assignment, error) {
-	return one[course.Assignment](ctx, s.db, "assignment", `
-		select `+assignmentColumns+` from assignments a where a.id = $1 for update`, id)
+// ScheduledBefore lists assignments whose planned release is due.
+func (s *Store) ScheduledBefore(ctx context.Context, now time.Time) ([]ScheduledRelease, error) {
+	type row struct {
+		course.Assignment
+		CourseSlug string
+	}
+	rows, err := many[row](ctx, s.db, "scheduled", `
+		select `+assignmentColumns+`, c.slug as course_slug from assignments a join courses c on c.id = a.course_id
+		where a.scheduled_at is not null and a.released_at is null and a.archived_at is null
+			and (a.opens_at is null or a.opens_at <= $1)`, now)
+	out := make([]ScheduledRelease, len(rows))
+	for i, r := range rows {
+		out[i] = ScheduledRelease{r.Assignment, course.Course{ID: r.CourseID, Slug: r.CourseSlug}}
+	}
+	return out, err
 }
 
 // OpenedCount is how many members have laid out a working copy.
@@ -222,4 +230,11 @@ func (s *Store) OpenedCount(ctx context.Context, id course.AssignmentID) (int, e
 		return 0, fmt.Errorf("store: opened: %w", err)
 	}
 	return n, nil
+}
+
+// LockAssignment is the assignment, kept from every other change until the
+// transaction ends. Only within InTx.
+func (s *Store) LockAssignment(ctx context.Context, id course.AssignmentID) (course.Assignment, error) {
+	return one[course.Assignment](ctx, s.db, "assignment", `
+		select `+assignmentColumns+` from assignments a where a.id = $1 for update`, id)
 }

@@ -12,24 +12,24 @@ import (
 	"lectern/course"
 )
 
-// CollectArgs asks for one member's live work to be collected for a due time.
-// Inserting it twice is one job.
+// CollectArgs asks for one member's live work to be collected. Inserting the
+// same twice is one job.
 type CollectArgs struct {
 	AssignmentID course.AssignmentID `json:"assignment_id" river:"unique"`
 	MemberID     course.MemberID     `json:"member_id" river:"unique"`
-	DueUnix      int64               `json:"due_unix" river:"unique"` // the due time it is collected for, seconds
+	DueUnix      int64               `json:"due_unix,omitempty" river:"unique"` // the due time it is for, in seconds; 0: a person asked
+	Batch        int64               `json:"batch,omitempty" river:"unique"`    // when a person asked, in microseconds; 0: the due time came
+	Actor        course.UserID       `json:"actor,omitempty"`                   // who asked
 }
 
 // Kind names the job in the queue.
 func (CollectArgs) Kind() string { return "collect" }
 
-// ReleaseArgs asks for a scheduled assignment to be released.
-type ReleaseArgs struct {
-	AssignmentID course.AssignmentID `json:"assignment_id" river:"unique"`
+// InsertOpts keeps trying for a day: a full disk or a database that restarts
+// must not cost anybody their work.
+func (CollectArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 1500, UniqueOpts: river.UniqueOpts{ByArgs: true}}
 }
-
-// Kind names the job in the queue.
-func (ReleaseArgs) Kind() string { return "release" }
 
 // inserter puts jobs into the queue; it runs none.
 type inserter struct{ client *river.Client[pgx.Tx] }
@@ -52,6 +52,26 @@ func (s *Store) Enqueue(ctx context.Context, args river.JobArgs, opts *river.Ins
 	}
 	if err != nil {
 		return fmt.Errorf("store: enqueue %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// EnqueueCollects puts many collections into the queue in one statement.
+func (s *Store) EnqueueCollects(ctx context.Context, args []CollectArgs) error {
+	params := make([]river.InsertManyParams, len(args))
+	for i, a := range args {
+		params[i].Args = a
+	}
+	var err error
+	switch {
+	case len(args) == 0:
+	case s.tx != nil:
+		_, err = s.jobs.client.InsertManyTx(ctx, s.tx, params)
+	default:
+		_, err = s.jobs.client.InsertMany(ctx, params)
+	}
+	if err != nil {
+		return fmt.Errorf("store: enqueue collections: %w", err)
 	}
 	return nil
 }

@@ -162,3 +162,12 @@ func exec(ctx context.Context, q querier, what, sql string, args ...any) (int64,
 	}
 	return tag.RowsAffected(), nil
 }
+
+// collectTexts collects a column of texts.
+func collectTexts(rows pgx.Rows) ([]string, error) {
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return out, nil
+}

@@ -17,6 +17,8 @@ import (
 	"lectern/exchange"
 	"lectern/grading"
 	"lectern/handlers"
+	"lectern/spawner"
+	"lectern/spawner/container"
 	"lectern/store"
 	"lectern/store/cluster"
 )
@@ -61,6 +63,11 @@ type house struct {
 	cluster *cluster.Cluster // nil with a database of the operator's
 
 	exchange *exchange.Exchange
+	engine   container.Engine
+	spawner  *spawner.Spawner
+
+	preparer  *grading.Preparer
+	collector *grading.Collector
 }
 
 // build connects the rooms, from the ground up.
@@ -74,6 +81,12 @@ func build(e *env, cfg config) (*house, error) {
 	}
 	var err error
 	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID}); err != nil {
+		h.close()
+		return nil, err
+	}
+	h.preparer = &grading.Preparer{Exchange: h.exchange, Store: h.store}
+	h.collector = &grading.Collector{Exchange: h.exchange, Store: h.store, Log: h.log, Now: time.Now}
+	if err := h.workspaces(e.ctx); err != nil {
 		h.close()
 		return nil, err
 	}
@@ -106,8 +119,9 @@ func (h *house) database(ctx context.Context) error {
 
 // serve answers requests and runs the loops until ctx ends.
 func (h *house) serve(ctx context.Context, web handlers.Config) error {
-	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange,
-		Preparer: &grading.Preparer{Exchange: h.exchange, Store: h.store}, Render: render.New()})
+	web.Loopback = h.cfg.Spawner == "process"
+	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
+		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := net.Listen("tcp", h.cfg.Listen)
 	if err != nil {
 		return err
@@ -116,6 +130,12 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	srv := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.runWorkspaces(ctx) })
+	g.Go(func() error { return site.Run(ctx) })
+	g.Go(func() error { return h.runJobs(ctx) })
+	g.Go(func() error { return h.runReleases(ctx) })
+	g.Go(func() error { return h.runSweeps(ctx) })
+	g.Go(func() error { return h.collector.Deadlines(ctx, time.Second) })
 	g.Go(func() error {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"lectern/course"
+	"lectern/grading"
+	"lectern/store"
+)
+
+// collectWorker runs collections. What it does is grading's.
+type collectWorker struct {
+	river.WorkerDefaults[store.CollectArgs]
+	collector *grading.Collector
+}
+
+// Work collects one member's live work.
+func (w *collectWorker) Work(ctx context.Context, job *river.Job[store.CollectArgs]) error {
+	err := w.collector.Collect(ctx, job.Args)
+	if course.IsKind(err, course.NotFound) {
+		return river.JobCancel(err) // the assignment or the member is gone
+	}
+	return err
+}
+
+// Timeout bounds one collection: the safe walk gives up after a minute.
+func (w *collectWorker) Timeout(*river.Job[store.CollectArgs]) time.Duration { return 3 * time.Minute }
+
+// NextRetry tries again soon, and never waits longer than a minute: a student
+// waits for the receipt.
+func (w *collectWorker) NextRetry(job *river.Job[store.CollectArgs]) time.Time {
+	return time.Now().Add(min(time.Minute, time.Second<<min(job.Attempt, 6)))
+}
+
+// runJobs works the queue until ctx ends; what runs then is finished or handed back.
+func (h *house) runJobs(ctx context.Context) error {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &collectWorker{collector: h.collector})
+	client, err := river.NewClient(riverpgxv5.New(h.store.Pool()), &river.Config{
+		Workers: workers,
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		// The default lets a deadline's rush wait between small helpings.
+		FetchCooldown: 10 * time.Millisecond,
+		Logger:        h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	<-ctx.Done()
+	return stopJobs(ctx, client)
+}
+
+func stopJobs(ctx context.Context, client *river.Client[pgx.Tx]) error {
+	soft, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*time.Second)
+	defer cancel()
+	if err := client.Stop(soft); err == nil {
+		return nil
+	}
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return client.StopAndCancel(hard)
+}
+
+// runReleases publishes scheduled assignments when they open.
+func (h *house) runReleases(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := h.preparer.ReleaseScheduled(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			h.log.Error("scheduled releases", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// runSweeps removes once an hour what crashes left behind a day ago.
+func (h *house) runSweeps(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		swept, err := h.exchange.Sweep(ctx, time.Now().Add(-24*time.Hour), h.collector.Recorded)
+		if err != nil && ctx.Err() == nil {
+			h.log.Error("sweep", "error", err)
+		}
+		if swept.Staged+swept.Snapshots > 0 {
+			h.log.Info("swept", "stages", swept.Staged, "snapshots", swept.Snapshots)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

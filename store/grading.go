@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lectern/course"
+)
+
+// SubmissionRow is one student in the table of an assignment's submissions.
+type SubmissionRow struct {
+	MemberID course.MemberID
+	Login    string
+	Name     string
+	Section  string
+	Dropped  bool
+
+	FetchedAt    *time.Time // opened; nil is never
+	CollectedAt  *time.Time
+	CollectError *string
+	OwnDueAt     *time.Time
+
+	Attempts int
+	// Of the submission that counts; nil without one.
+	SubmissionID *course.SubmissionID
+	TakenAt      *time.Time
+	Kind         *string
+	LateSeconds  *int64
+	Notes        int // what was left out or doubtful in it
+
+	Points     *float64 // sum of the current marks; nil if there are none
+	StagedAt   *time.Time
+	ReturnedAt *time.Time
+}
+
+// SubmissionFilter narrows and orders the table. The zero value shows all, by login.
+type SubmissionFilter struct {
+	Search  string // in login or name
+	Section string
+	State   string // "", submitted, late, missing, unopened, marked, unmarked, returned
+	Sort    string // "", name, submitted, late, points
+	Down    bool
+	Limit   int // 0 is all
+	Offset  int
+}
+
+// SubmissionCounts is how many students are in each state, whatever the filter.
+type SubmissionCounts struct {
+	Students, Opened, Submitted, Late, Missing, Marked, Staged, Returned int
+}
+
+// submissionTable is one row a student who takes part, or has handed something in.
+const submissionTable = `
+	with latest as (
+		select distinct on (member_id, notebook, question) member_id, points from mark_events
+		where assignment_id = $1 order by member_id, notebook, question, id desc
+	), marked as (
+		select member_id, sum(points) as points from latest where points is not null group by 1
+	), attempts as (
+		select member_id, count(*) as n from submissions where assignment_id = $1 group by 1
+	), class as (
+		select m.id as member_id, u.login, u.name, m.section, m.dropped_at is not null as dropped,
+			w.fetched_at, w.collected_at, w.collect_error, e.due_at as own_due_at, coalesce(t.n, 0) as attempts,
+			s.id as submission_id, s.taken_at, s.kind, s.late_seconds, coalesce(cardinality(s.notes), 0) as notes,
+			k.points, f.staged_at, f.returned_at
+		from assignments a
+		join members m on m.course_id = a.course_id
+		join users u on u.id = m.user_id
+		left join works w on w.assignment_id = a.id and w.member_id = m.id
+		left join extensions e on e.assignment_id = a.id and e.member_id = m.id
+		left join attempts t on t.member_id = m.id
+		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
+		left join marked k on k.member_id = m.id
+		left join feedbacks f on f.assignment_id = a.id and f.member_id = m.id
+		where a.id = $1 and (m.role = 'student' and m.dropped_at is null or s.id is not null)
+	)`
+
+// submissionStates are the conditions of the filter's states.
+var submissionStates = map[string]string{
+	"": "true", "submitted": "submission_id is not null", "late": "late_seconds > 0", "missing": "submission_id is null",
+	"unopened": "fetched_at is null and submission_id is null", "marked": "points is not null",
+	"unmarked": "submission_id is not null and points is null", "returned": "returned_at is not null",
+}
+
+var submissionOrders = map[string]string{
+	"": "login", "name": "name", "submitted": "taken_at", "late": "late_seconds", "points": "points",
+}
+
+// SubmissionTable is a page of an assignment's submissions, and how many rows the
+// filter leaves in all.
+func (s *Store) SubmissionTable(ctx context.Context, id course.AssignmentID, f SubmissionFilter) ([]SubmissionRow, int, error) {
+	state, known := submissionStates[f.State]
+	order, sorted := submissionOrders[f.Sort]
+	if !known || !sorted {
+		return nil, 0, course.Problemf(course.Invalid, "The table knows no such filter or order.")
+	}
+	if f.Down {
+		order += " desc"
+	}
+	type row struct {
+		SubmissionRow
+		Total int
+	}
+	rows, err := many[row](ctx, s.db, "submissions", submissionTable+`
+		select *, count(*) over () as total from class
+		where `+state+` and ($2 = '' or section = $2)
+			and ($3 = '' or position(lower($3) in lower(login)) > 0 or position(lower($3) in lower(name)) > 0)
+		order by `+order+` nulls last, login limit nullif($4, 0) offset $5`, id, f.Section, f.Search, f.Limit, f.Offset)
+	if err != nil || len(rows) == 0 {
+		return nil, 0, err
+	}
+	out := make([]SubmissionRow, len(rows))
+	for i, r := range rows {
+		out[i] = r.SubmissionRow
+	}
+	return out, rows[0].Total, nil
+}
+
+// SubmissionCounts counts an assignment's students by state.
+func (s *Store) SubmissionCounts(ctx context.Context, id course.AssignmentID) (SubmissionCounts, error) {
+	return one[SubmissionCounts](ctx, s.db, "assignment", submissionTable+`
+		select count(*) as students, count(fetched_at) as opened, count(submission_id) as submitted,
+			count(*) filter (where late_seconds > 0) as late, count(*) filter (where submission_id is null) as missing,
+			count(points) as marked, count(staged_at) as staged, count(returned_at) as returned from class`, id)
+}
+
+// Sections lists a course's sections by name.
+func (s *Store) Sections(ctx context.Context, c course.ID) ([]string, error) {
+	rows, err := s.db.Query(ctx, `select distinct section from members where course_id = $1 and section <> '' order by 1`, c)
+	if err != nil {
+		return nil, fmt.Errorf("store: sections: %w", err)
+	}
+	return collectTexts(rows)
+}
+
+// Due is one member's live work that is due to be collected.
+type Due struct {
+	AssignmentID course.AssignmentID
+	MemberID     course.MemberID
+	DueAt        time.Time
+}
+
+// DueWork lists opened work whose due time has come and that was not collected
+// for that time yet, at most limit of it, the longest due first.
+func (s *Store) DueWork(ctx context.Context, now time.Time, limit int) ([]Due, error) {
+	return many[Due](ctx, s.db, "due work", `
+		select w.assignment_id, w.member_id, coalesce(e.due_at, a.due_at) as due_at
+		from works w
+		join assignments a on a.id = w.assignment_id and a.released_at is not null and a.archived_at is null
+		left join extensions e on e.assignment_id = w.assignment_id and e.member_id = w.member_id
+		where coalesce(e.due_at, a.due_at) <= $1
+			and (w.collected_for is null or w.collected_for < coalesce(e.due_at, a.due_at))
+			and not exists (select from river_job j where j.kind = 'collect' and j.finalized_at is null
+				and j.args @> jsonb_build_object('assignment_id', w.assignment_id, 'member_id', w.member_id))
+		order by 3, 1, 2 limit $2`, now, limit)
+}
+
+// OpenedWork lists the members whose live work can be collected.
+func (s *Store) OpenedWork(ctx context.Context, id course.AssignmentID) ([]course.MemberID, error) {
+	type row struct{ MemberID course.MemberID }
+	rows, err := many[row](ctx, s.db, "opened work", `select member_id from works where assignment_id = $1 order by 1`, id)
+	out := make([]course.MemberID, len(rows))
+	for i, r := range rows {
+		out[i] = r.MemberID
+	}
+	return out, err
+}
+
+// MarkCollected notes that live work was collected for a due time, or why there
+// was nothing to collect. A zero due time notes only when and why.
+func (s *Store) MarkCollected(ctx context.Context, a course.AssignmentID, m course.MemberID, due, at time.Time, why string) error {
+	_, err := exec(ctx, s.db, "collected", `
+		update works set collected_at = $4, collect_error = nullif($5, ''),
+			collected_for = case when $3 > '0001-01-02' then greatest(collected_for, $3) else collected_for end
+		where assignment_id = $1 and member_id = $2`, a, m, due, at, why)
+	return err
+}
+
+// CollectTarget is what a collection needs to know.
+type CollectTarget struct {
+	CourseID   course.ID
+	CourseSlug string
+	Slug       string // of the assignment
+	Login      string
+	LastDigest *string // of the member's last submission; nil without one
+}
+
+// CollectTarget finds whose work lies where.
+func (s *Store) CollectTarget(ctx context.Context, a course.AssignmentID, m course.MemberID) (CollectTarget, error) {
+	return one[CollectTarget](ctx, s.db, "work", `
+		select c.id as course_id, c.slug as course_slug, a.slug, u.login,
+			(select digest from submissions where assignment_id = a.id and member_id = m.id order by taken_at desc, id desc limit 1) as last_digest
+		from assignments a join courses c on c.id = a.course_id
+		join members m on m.course_id = c.id and m.id = $2 join users u on u.id = m.user_id
+		where a.id = $1`, a, m)
+}
+
+// Progress is how far a batch of jobs is.
+type Progress struct {
+	Total, Done, Failing int
+}
+
+// CollectProgress is how far the collection asked for at that time is.
+func (s *Store) CollectProgress(ctx context.Context, id course.AssignmentID, batch int64) (Progress, error) {
+	return one[Progress](ctx, s.db, "progress", `
+		select count(*) as total, count(finalized_at) as done,
+			count(*) filter (where finalized_at is null and cardinality(errors) > 0) as failing
+		from river_job where kind = 'collect' and args @> jsonb_build_object('assignment_id', $1::bigint, 'batch', $2::bigint)`, id, batch)
+}
+
+// HasSnapshot reports whether a directory of history is a submission.
+func (s *Store) HasSnapshot(ctx context.Context, courseSlug, login, assignment, snapshot string) (bool, error) {
+	var yes bool
+	err := s.db.QueryRow(ctx, `
+		select exists (select from submissions s
+			join assignments a on a.id = s.assignment_id join courses c on c.id = a.course_id
+			join members m on m.id = s.member_id join users u on u.id = m.user_id
+			where c.slug = $1 and u.login = $2 and a.slug = $3 and s.snapshot = $4)`, courseSlug, login, assignment, snapshot).Scan(&yes)
+	if err != nil {
+		return false, fmt.Errorf("store: has snapshot: %w", err)
+	}
+	return yes, nil
+}
