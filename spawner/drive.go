@@ -238,14 +238,14 @@ func (s *Spawner) create(d *driver, row Row) {
 		return
 	}
 	s.progress(d, StepContainer)
-	_, err = s.engine.Start(s.life, container.Workspace(container.Place{
+	got, err := s.engine.Start(s.life, container.Workspace(container.Place{
 		Name: containerName(row.ID), Image: row.Image, Labels: s.labels(row),
 		User: plan.User, Home: plan.Home, Mounts: plan.Mounts, Env: plan.Env, Token: row.Token, Limits: plan.Limits,
 		WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
 	}))
 	switch {
 	case err == nil:
-		s.progress(d, StepJupyter)
+		s.probe(d, row, got.Addr)
 	case errors.Is(err, container.ErrConflict):
 		// Another container has the name, or another process was quicker: the
 		// next look tells which.

@@ -55,6 +55,9 @@ func (s *Spawner) listen() {
 	for s.life.Err() == nil {
 		err := s.engine.Events(s.life, map[string]string{labelRealm: s.realm}, func(e container.Event) {
 			id := e.Labels[labelWorkspace]
+			if e.Kind == container.Started {
+				return // whoever started it knows
+			}
 			if e.Kind == container.OutOfMemory {
 				s.mu.Lock()
 				s.noticed[id] = true

@@ -152,6 +152,7 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 		wanted.QueuedAt, wanted.StartedAt, wanted.ReadyAt = s.now(), time.Time{}, time.Time{}
 		switch err := s.save(ctx, row, wanted); {
 		case err == nil:
+			s.queue.join(row.ID, wanted.QueuedAt)
 			s.kick(row.ID)
 			return wanted, nil
 		case !errors.Is(err, ErrStale):
@@ -206,7 +207,6 @@ func (s *Spawner) Usage(ctx context.Context, id string) (container.Usage, error)
 
 type target struct {
 	Target
-	err   error
 	until time.Time
 }
 
@@ -214,30 +214,35 @@ type target struct {
 const targetAge = 2 * time.Second
 
 // Target is where to dial a running workspace, or ErrNotRunning. It is cheap
-// enough for every request of the proxy: a change made by this process shows at
-// once, one by another within two seconds or after [Spawner.Forget].
+// enough for every request of the proxy: a stop by this process shows at once,
+// one by another within two seconds or after [Spawner.Forget]. That one does
+// not run is never remembered, since it may run the next moment.
 func (s *Spawner) Target(ctx context.Context, id string) (Target, error) {
 	s.mu.Lock()
 	t, ok := s.targets[id]
 	s.mu.Unlock()
 	if ok && s.now().Before(t.until) {
-		return t.Target, t.err
+		return t.Target, nil
 	}
-	got, err, _ := s.loads.Do(id, func() (any, error) {
-		// The first who asks must not take the others along when it leaves.
-		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer done()
-		row, err := s.rows.Workspace(ctx, id)
+	for {
+		row, err, shared := s.loads.Do(id, func() (any, error) {
+			// The first who asks must not take the others along when it leaves.
+			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer done()
+			return s.rows.Workspace(ctx, id)
+		})
 		if err != nil {
-			return nil, fmt.Errorf("spawner: target: %w", err)
+			return Target{}, fmt.Errorf("spawner: target: %w", err)
 		}
-		return s.remember(row), nil
-	})
-	if err != nil {
-		return Target{}, err
+		if t, ok := s.remember(row.(Row)); ok {
+			return t, nil
+		}
+		// An answer that somebody else asked for may be older than what the
+		// caller knows.
+		if !shared {
+			return Target{}, ErrNotRunning
+		}
 	}
-	t = got.(target)
-	return t.Target, t.err
 }
 
 // Forget drops what is remembered of a workspace, for whoever hears from the
@@ -249,15 +254,16 @@ func (s *Spawner) Forget(id string) {
 	s.tell(id)
 }
 
-func (s *Spawner) remember(row Row) target {
-	t := target{err: ErrNotRunning, until: s.now().Add(targetAge)}
-	if row.State == Running && row.Addr != "" {
-		t.Target, t.err = Target{row.Addr, row.Token}, nil
-	}
+func (s *Spawner) remember(row Row) (Target, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.targets[row.ID] = t
-	return t
+	if row.State != Running || row.Addr == "" {
+		delete(s.targets, row.ID)
+		return Target{}, false
+	}
+	t := Target{row.Addr, row.Token}
+	s.targets[row.ID] = target{t, s.now().Add(targetAge)}
+	return t, true
 }
 
 // save changes the row in the database and then everywhere it is remembered.

@@ -157,18 +157,27 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	if _, _, err := parseUser(s.User); err != nil {
 		return Running{}, err
 	}
-	found, err := d.Inspect(ctx, s.Name)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		if err := d.create(ctx, s); err != nil {
+	// Made first and looked at only if the name is taken: the usual case is
+	// that it is not, and each question costs the waiting student time.
+	err := d.create(ctx, s)
+	if errors.Is(err, ErrConflict) {
+		var found Status
+		found, err = d.Inspect(ctx, s.Name)
+		if errors.Is(err, ErrNotFound) { // it is being made, or removed
+			return Running{}, fmt.Errorf("container: start %s: %w", s.Name, ErrConflict)
+		}
+		if err != nil {
 			return Running{}, err
 		}
-	case err != nil:
+		if !has(found.Labels, s.Labels) || found.Phase == Exited {
+			return Running{}, fmt.Errorf("container: start %s: %w", s.Name, ErrConflict)
+		}
+		if found.Phase == Up {
+			return Running{ID: found.ID, Addr: found.Addr}, nil
+		}
+	}
+	if err != nil {
 		return Running{}, err
-	case !has(found.Labels, s.Labels) || found.Phase == Exited:
-		return Running{}, fmt.Errorf("container: start %s: %w", s.Name, ErrConflict)
-	case found.Phase == Up:
-		return Running{ID: found.ID, Addr: found.Addr}, nil
 	}
 	if err := d.client.ContainerStart(ctx, s.Name, container.StartOptions{}); err != nil {
 		err = d.wrap(ctx, "start", s.Name, err)

@@ -172,6 +172,7 @@ func TestDockerThatDoesNotAnswer(t *testing.T) {
 		data := t.TempDir()
 		d, err := container.NewDocker(container.DockerOptions{Host: host, Data: container.Paths{Inside: data}, Secrets: data + "/s"})
 		must(t, err)
+		must(t, os.Mkdir(data+"/home", 0o755))
 		for call, ask := range map[string]func(context.Context) error{
 			"Ensure":  d.Ensure,
 			"Image":   func(ctx context.Context) error { _, err := d.Image(ctx, "x"); return err },
@@ -182,7 +183,7 @@ func TestDockerThatDoesNotAnswer(t *testing.T) {
 			"Stop":    func(ctx context.Context) error { return d.Stop(ctx, "x", 0) },
 			"Remove":  func(ctx context.Context) error { return d.Remove(ctx, "x") },
 			"Start": func(ctx context.Context) error {
-				_, err := d.Start(ctx, container.Workspace(container.Place{Name: "x"}))
+				_, err := d.Start(ctx, container.Workspace(container.Place{Name: "x", Home: data + "/home"}))
 				return err
 			},
 		} {

@@ -5,7 +5,10 @@ package rowstest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -20,10 +23,42 @@ type Rows struct {
 	mu   sync.Mutex
 	rows map[string]spawner.Row
 	fail func(call string) error
+	path string // kept there too, if set
 }
 
 // New is empty.
 func New() *Rows { return &Rows{rows: map[string]spawner.Row{}} }
+
+// Open keeps the rows in a file as well, so that they outlive a process that is
+// killed.
+func Open(t testing.TB, path string) *Rows {
+	t.Helper()
+	r := New()
+	r.path = path
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &r.rows)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// keep writes the file, if there is one. The caller holds mu.
+func (r *Rows) keep() error {
+	if r.path == "" {
+		return nil
+	}
+	text, err := json.Marshal(r.rows)
+	if err == nil {
+		err = os.WriteFile(r.path+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(r.path+".new", r.path)
+	}
+	return err
+}
 
 // Fail makes calls answer with what f returns, while that is an error.
 func (r *Rows) Fail(f func(call string) error) {
@@ -65,7 +100,7 @@ func (r *Rows) AddWorkspace(ctx context.Context, row spawner.Row) (spawner.Row, 
 	}
 	row.UpdatedAt = time.Now()
 	r.rows[row.ID] = row
-	return row, nil
+	return row, r.keep()
 }
 
 // SaveWorkspace implements [spawner.Rows].
@@ -84,7 +119,7 @@ func (r *Rows) SaveWorkspace(ctx context.Context, old, row spawner.Row) error {
 	}
 	row.UpdatedAt = time.Now()
 	r.rows[old.ID] = row
-	return nil
+	return r.keep()
 }
 
 // ActiveWorkspaces implements [spawner.Rows].
@@ -117,7 +152,7 @@ func (r *Rows) TouchWorkspaces(ctx context.Context, at map[string]time.Time) err
 			r.rows[id] = row
 		}
 	}
-	return nil
+	return r.keep()
 }
 
 // Run holds an implementation to the contract. rows is empty at first; request
