@@ -137,3 +137,13 @@ func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
 		where w.course_id = $1 and w.state not in ('stopped', 'failed')
 		order by w.last_activity_at nulls last, u.login`, c)
 }
+
+// WorkspacePlace names the course and the person whose files a member's
+// workspaces show; NotFound for one who was dropped.
+func (s *Store) WorkspacePlace(ctx context.Context, m course.MemberID) (slug, login string, err error) {
+	type place struct{ Slug, Login string }
+	p, err := one[place](ctx, s.db, "member", `
+		select c.slug, u.login from members m join courses c on c.id = m.course_id join users u on u.id = m.user_id
+		where m.id = $1 and m.dropped_at is null`, m)
+	return p.Slug, p.Login, err
+}

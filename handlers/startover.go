@@ -1,0 +1,44 @@
+package handlers
+
+import (
+	"net/http"
+
+	"lectern/course"
+	"lectern/views"
+)
+
+// startOverPage asks before starting over, for those without scripts.
+func (s *Site) startOverPage(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	if err := mustBeMember(v); err != nil {
+		return err
+	}
+	page := s.coursePage(r, v.assignment.Title, "")
+	page.Width = "narrow"
+	return s.show(w, r, views.Confirm(views.ConfirmPageView{Page: page, Confirm: startOverConfirm(v)}))
+}
+
+// startOver lays out a fresh working copy and keeps the old one beside it.
+func (s *Site) startOver(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	if err := mustBeMember(v); err != nil {
+		return err
+	}
+	kept, err := s.Exchange.StartOver(r.Context(), workOf(v), s.Now())
+	if err != nil {
+		return err
+	}
+	if err := s.Store.RecordFetched(r.Context(), v.assignment, v.member.ID, v.user.ID); err != nil {
+		return err
+	}
+	if err := s.Store.Record(r.Context(), course.Activity{Actor: v.user.ID, CourseID: v.course.ID, AssignmentID: v.assignment.ID,
+		MemberID: v.member.ID, Verb: "started over", Detail: kept}); err != nil {
+		return err
+	}
+	text := "You have the assignment's files as they were given out."
+	if kept != "" {
+		text += " Your earlier folder is now called " + kept + "."
+	}
+	s.flash(r, "good", text)
+	return seeOther(w, r, assignmentPath(v.course.Slug, v.assignment.Slug))
+}

@@ -1,0 +1,262 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"lectern/course"
+	"lectern/exchange"
+	"lectern/views"
+)
+
+// submitLimit bounds a submission once it is asked for; the visitor may leave.
+const submitLimit = 3 * time.Minute
+
+// submitPage asks before submitting, for those without scripts.
+func (s *Site) submitPage(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	if err := mustBeMember(v); err != nil {
+		return err
+	}
+	subs, err := s.Store.SubmissionsOf(r.Context(), v.assignment.ID, v.member.ID)
+	if err != nil {
+		return err
+	}
+	page := s.coursePage(r, v.assignment.Title, "")
+	page.Width = "narrow"
+	return s.show(w, r, views.Confirm(views.ConfirmPageView{Page: page, Confirm: submitConfirm(v, uuid.NewString(), len(subs))}))
+}
+
+// submit takes the student's work as it is now. However often the same form is
+// sent, it is one submission.
+func (s *Site) submit(w http.ResponseWriter, r *http.Request) error {
+	at := s.Now().UTC().Truncate(time.Microsecond) // the time of record: the visitor has just been recognised
+	v := visitOf(r)
+	if err := mustBeMember(v); err != nil {
+		return err
+	}
+	form, err := uuid.Parse(r.FormValue("key"))
+	if err != nil {
+		return course.Problemf(course.Invalid, "This form was not complete. Go back, reload the page and submit again.")
+	}
+	sub, err := s.submitOnce(r.Context(), v, form, at)
+	if p, ok := course.AsProblem(err); ok && (p.Kind == course.Invalid || p.Kind == course.NotFound) {
+		s.flash(r, "bad", "Nothing was submitted. "+p.Text)
+		return seeOther(w, r, assignmentPath(v.course.Slug, v.assignment.Slug))
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, receiptPath(v.course.Slug, v.assignment.Slug, sub.ID))
+}
+
+// submitOnce is what the form has led to, or takes and records a snapshot. Those
+// who ask at once wait for one another; between two copies of Lectern the
+// database decides. It goes on when the visitor has left: the button was pressed.
+func (s *Site) submitOnce(ctx context.Context, v *visit, form uuid.UUID, at time.Time) (course.Submission, error) {
+	if sub, err := s.Store.SubmissionByForm(ctx, v.assignment.ID, v.member.ID, form); !course.IsKind(err, course.NotFound) {
+		return sub, err
+	}
+	name := fmt.Sprintf("%d/%d/%s", v.assignment.ID, v.member.ID, form)
+	got, err, _ := s.submits.Do(name, func() (any, error) {
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), submitLimit)
+		defer done()
+		// One who came after the flight before had landed.
+		if sub, err := s.Store.SubmissionByForm(ctx, v.assignment.ID, v.member.ID, form); !course.IsKind(err, course.NotFound) {
+			return sub, err
+		}
+		var sub course.Submission
+		_, err := s.Exchange.Collect(ctx, workOf(v), at, func(ctx context.Context, snap exchange.Snapshot) (counts bool, err error) {
+			fresh := false
+			sub, fresh, err = s.Store.RecordSubmission(ctx, submissionOf(v, snap, at), form, v.user.ID)
+			return fresh && sub.Counts, err
+		})
+		if err != nil && sub.ID != 0 {
+			// The receipt stands; only the copy in submitted/ is behind, and is made
+			// up for when it is needed.
+			s.Log.Error("submission not laid out", "submission", sub.ID, "error", err)
+			err = nil
+		}
+		return sub, err
+	})
+	if err != nil {
+		return course.Submission{}, err
+	}
+	return got.(course.Submission), nil
+}
+
+// submissionOf is a snapshot as the course remembers it.
+func submissionOf(v *visit, snap exchange.Snapshot, at time.Time) course.Submission {
+	sub := course.Submission{AssignmentID: v.assignment.ID, MemberID: v.member.ID, Kind: course.BySubmit, TakenAt: at,
+		Snapshot: snap.At.UTC().Format(course.SnapshotForm), Digest: snap.Digest(), Notes: snapshotNotes(snap)}
+	for _, f := range snap.Files {
+		sub.Files = append(sub.Files, course.File{Path: f.Path, Bytes: f.Size, SHA256: f.SHA256})
+	}
+	return sub
+}
+
+// snapshotNotes says what the student should know about what was taken.
+func snapshotNotes(snap exchange.Snapshot) []string {
+	var notes []string
+	for _, f := range snap.Files {
+		switch {
+		case f.Broken:
+			notes = append(notes, f.Path+" is not a valid notebook: JupyterLab cannot open it either.")
+		case f.Unsettled:
+			notes = append(notes, f.Path+" was being saved again and again, so this copy may be in the middle of a change. Submit once more when it rests.")
+		}
+	}
+	for _, k := range snap.Skipped.Named {
+		notes = append(notes, "Left out: "+k.Path+" ("+string(k.Reason)+").")
+	}
+	if n := snap.Skipped.More; n > 0 {
+		notes = append(notes, "Left out: "+plural(n, "more file")+".")
+	}
+	return notes
+}
+
+// receipt is one submission of the visitor's own.
+func (s *Site) receipt(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	sub, err := s.ownSubmission(r)
+	if err != nil {
+		return err
+	}
+	all, err := s.Store.SubmissionsOf(r.Context(), v.assignment.ID, v.member.ID)
+	if err != nil {
+		return err
+	}
+	n := len(all)
+	for n > 1 && all[len(all)-n].ID != sub.ID {
+		n--
+	}
+	now := s.Now()
+	page := views.ReceiptPageView{Page: s.coursePage(r, v.assignment.Title, ""), Receipt: receiptView(v, sub, n, now), Notes: sub.Notes,
+		Late: sub.LateBy > 0, Counts: sub.Counts,
+		Back: assignmentPath(v.course.Slug, v.assignment.Slug), BackText: v.assignment.Title, Restore: restorePath(v.course.Slug, v.assignment.Slug, sub.ID)}
+	page.Page.Crumbs = []views.Crumb{{Text: v.course.Title, URL: coursePath(v.course.Slug)}, {Text: v.assignment.Title, URL: page.Back}, {Text: page.Receipt.Title}}
+	return s.show(w, r, views.ReceiptPage(page))
+}
+
+// receiptZip streams the files of a submission of the visitor's own.
+func (s *Site) receiptZip(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	sub, err := s.ownSubmission(r)
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(course.SnapshotForm, sub.Snapshot)
+	if err != nil {
+		return fmt.Errorf("handlers: snapshot of submission %d: %w", sub.ID, err)
+	}
+	dir, err := s.Exchange.Layout.HistoryFiles(v.course.Slug, v.member.Login, v.assignment.Slug, at)
+	if err != nil {
+		return err
+	}
+	name := v.assignment.Slug + "-" + sub.TakenAt.In(v.course.Location()).Format("2006-01-02-1504")
+	return s.sendZip(w, r, name, func() error { return s.Exchange.ZipTree(r.Context(), w, dir, v.assignment.Slug) })
+}
+
+// myFiles streams the visitor's working copy as it is now.
+func (s *Site) myFiles(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	if err := mustBeMember(v); err != nil {
+		return err
+	}
+	return s.sendZip(w, r, v.assignment.Slug, func() error { return s.Exchange.ZipWork(r.Context(), w, workOf(v)) })
+}
+
+// myFeedback streams what was returned to the visitor.
+func (s *Site) myFeedback(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	files, err := s.Store.ReturnedFeedback(r.Context(), v.assignment.ID, v.member.ID)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return course.Problemf(course.NotFound, "Nothing has been returned to you yet.")
+	}
+	dir, err := s.Exchange.Layout.Feedback(v.course.Slug, v.member.Login, v.assignment.Slug)
+	if err != nil {
+		return err
+	}
+	return s.sendZip(w, r, v.assignment.Slug+"-feedback", func() error { return s.Exchange.ZipTree(r.Context(), w, dir, v.assignment.Slug) })
+}
+
+// sendZip sends what write streams under a file name. A failure before the first
+// byte is a page; after it the connection is cut, so that a half zip cannot be
+// taken for a whole one.
+func (s *Site) sendZip(w http.ResponseWriter, r *http.Request, name string, write func() error) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/zip")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`.zip"`)
+	h.Set("Cache-Control", "no-store")
+	err := write()
+	if err == nil {
+		return nil
+	}
+	var p *course.Problem
+	if errors.As(err, &p) { // Problems come before any byte
+		h.Del("Content-Disposition")
+		return err
+	}
+	if r.Context().Err() == nil {
+		s.Log.Error("zip cut short", "request", visitOf(r).requestID, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// restore puts one file of an earlier submission back beside the present ones.
+func (s *Site) restore(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	sub, err := s.ownSubmission(r)
+	if err != nil {
+		return err
+	}
+	at, err := time.Parse(course.SnapshotForm, sub.Snapshot)
+	if err != nil {
+		return fmt.Errorf("handlers: snapshot of submission %d: %w", sub.ID, err)
+	}
+	rel := r.FormValue("file")
+	known := false
+	for _, f := range sub.Files {
+		known = known || f.Path == rel
+	}
+	if !known {
+		return course.Problemf(course.NotFound, "That file is not part of this submission.")
+	}
+	name, err := s.Exchange.RestoreFile(r.Context(), workOf(v), at, rel)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.Record(r.Context(), course.Activity{Actor: v.user.ID, CourseID: v.course.ID, AssignmentID: v.assignment.ID,
+		MemberID: v.member.ID, Verb: "restored a file", Detail: rel}); err != nil {
+		return err
+	}
+	s.flash(r, "good", "Restored as "+name+". Nothing was overwritten.")
+	return seeOther(w, r, receiptPath(v.course.Slug, v.assignment.Slug, sub.ID))
+}
+
+// ownSubmission is the visitor's submission that the path names.
+func (s *Site) ownSubmission(r *http.Request) (course.Submission, error) {
+	v := visitOf(r)
+	missing := course.Problemf(course.NotFound, "There is no such submission.")
+	id, err := strconv.ParseInt(chi.URLParam(r, "submission"), 10, 64)
+	if err != nil {
+		return course.Submission{}, missing
+	}
+	sub, err := s.Store.Submission(r.Context(), v.assignment.ID, course.SubmissionID(id))
+	if err == nil && (sub.MemberID != v.member.ID || v.member.ID == 0) {
+		err = missing
+	}
+	return sub, err
+}
+
+func plainNumber(n int) string { return strconv.Itoa(n) }
