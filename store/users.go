@@ -104,3 +104,19 @@ func (s *Store) Seen(ctx context.Context, u course.UserID, session int64, now ti
 		update users set last_seen_at = $3 where id = $1`, u, session, now)
 	return err
 }
+
+// DemoPerson is somebody a demo may be tried as.
+type DemoPerson struct {
+	Login, Name string
+	Role        course.Role // the highest they have anywhere; empty for none
+}
+
+// DemoPeople lists the first people of the site, those with most rights first.
+func (s *Store) DemoPeople(ctx context.Context) ([]DemoPerson, error) {
+	return many[DemoPerson](ctx, s.db, "people", `
+		select * from (
+			select u.id, u.login, u.name, coalesce((select role from members m where m.user_id = u.id and m.dropped_at is null
+				order by array_position(array['instructor', 'grader', 'student'], role) limit 1), '') as role
+			from users u where u.disabled_at is null order by u.id limit 12) p
+		order by array_position(array['instructor', 'grader', 'student'], role), id`)
+}
