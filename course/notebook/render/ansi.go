@@ -214,6 +214,7 @@ func (t *terminal) span(st sgr) {
 	}
 	t.out = append(t.out, `<span class="`...)
 	fg, bg := st.fg, st.bg
+	plain := fg == 0 && bg == 0
 	if st.swap {
 		fg, bg = bg, fg
 	}
@@ -224,7 +225,7 @@ func (t *terminal) span(st sgr) {
 		on   bool
 		name string
 	}{
-		{st.swap && st.bg == 0, "nb-fi "}, {st.swap && st.fg == 0, "nb-bi "}, {st.bold, "nb-bold "}, {st.dim, "nb-dim "},
+		{st.swap && plain, "nb-inverse "}, {st.bold, "nb-bold "}, {st.dim, "nb-dim "},
 		{st.italic, "nb-it "}, {st.under, "nb-un "}, {st.strike, "nb-st "},
 	} {
 		if f.on {

@@ -42,6 +42,7 @@ type host struct {
 	csp         string
 
 	mu      sync.Mutex
+	frames  int
 	asked   []string
 	blocked []string
 }
@@ -68,7 +69,12 @@ func newHost(t *testing.T) *host {
 		case "/notebook.css":
 			w.Header().Set("Content-Type", "text/css")
 			w.Write(css)
+		case "/latin-modern-math-subset.woff2":
+			http.ServeFile(w, r, "../../../static/latin-modern-math-subset.woff2")
 		case "/frame":
+			h.mu.Lock()
+			h.frames++
+			h.mu.Unlock()
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Header().Set("Content-Security-Policy", FrameCSP)
 			w.Write(h.frame)
@@ -88,7 +94,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-const strictCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; base-uri 'none'; form-action 'none'; report-uri /csp"
+const strictCSP = "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; frame-src 'self'; base-uri 'none'; form-action 'none'; report-uri /csp"
 
 func dark(on bool) chromedp.Action[chromedp.Void] {
 	value := "light"
@@ -104,8 +110,16 @@ func dark(on bool) chromedp.Action[chromedp.Void] {
 }
 
 // problems checks in the page that formulas were laid out, pictures decoded, and nothing is wider than the page.
-const problems = `(() => {
+const problems = `(async () => {
 	const found = [];
+	await document.fonts.ready;
+	if (![...document.fonts].some(f => f.family.includes('Lectern Math') && f.status === 'loaded')) found.push('the font for formulas is not loaded');
+	const frame = document.querySelector('iframe');
+	frame.scrollIntoView();
+	for (let i = 0; i < 100 && performance.getEntriesByType('resource').every(e => !e.name.endsWith('/frame')); i++) await new Promise(r => setTimeout(r, 20));
+	scrollTo(0, 0);
+	const [base, sub] = ['mi', 'mn'].map(t => document.querySelector('msub > ' + t).getBoundingClientRect());
+	if (sub.bottom <= base.bottom) found.push('a subscript is not below its letter');
 	const maths = [...document.querySelectorAll('math')];
 	if (maths.length < 12) found.push('only ' + maths.length + ' formulas');
 	for (const m of maths) if (m.getBoundingClientRect().width < 4) found.push('a formula without width: ' + m.outerHTML.slice(0, 200));
@@ -142,9 +156,12 @@ func TestChromiumShowsANotebookUnderAStrictPolicy(t *testing.T) {
 			if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), dark(night), chromedp.Navigate(h.URL+"/")); err != nil {
 				t.Fatal(err)
 			}
-			got, err := chromedp.Run(ctx, chromedp.Evaluate[string](problems))
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[string](problems, chromedp.EvalAwaitPromise))
 			if err != nil || got != "" {
 				t.Errorf("at %d pixels, dark %v: %s %v", width, night, got, err)
+			}
+			if h.frames == 0 {
+				t.Error("the frame of an HTML output is never loaded")
 			}
 			shoot(t, ctx, fmt.Sprintf("notebook-%d-dark-%v.png", width, night))
 		}

@@ -23,7 +23,7 @@ const (
 	maxMarkdown = 100 << 10 // without its pictures
 	maxLinks    = 2000
 	maxNested   = 100
-	mathBudget  = 3 * time.Second
+	mathBudget  = 5 * time.Second
 )
 
 // newMarkdown reads GitHub's Markdown, raw HTML included: what of it may stay is the sanitizer's business. Only http
@@ -203,9 +203,8 @@ func (p *page) typeset(f formula) (out []byte, keep bool) {
 	if p.mathLeft <= 0 {
 		return texSource(f, "there are too many formulas on this page"), false
 	}
-	start := time.Now()
-	markup, err := p.r.temml.mathML(strings.TrimSpace(f.tex), f.display)
-	p.mathLeft -= time.Since(start)
+	markup, took, err := p.r.temml.mathML(strings.TrimSpace(f.tex), f.display)
+	p.mathLeft -= took
 	switch {
 	case errors.Is(err, errSlowMath):
 		return texSource(f, err.Error()), false
@@ -235,7 +234,8 @@ func (t *tidy) piece(b []byte, n string) []byte {
 	switch {
 	case err != nil:
 	case i < 0 && -i <= len(t.blocks):
-		return t.page.r.appendCode(b, t.blocks[-i-1].lang, t.blocks[-i-1].text)
+		block := t.blocks[-i-1]
+		return t.page.r.appendCode(b, t.unmark(block.lang), t.unmark(block.text))
 	case i >= 0 && i < len(t.formulas) && n[0] != '-':
 		if t.verbatim > 0 {
 			return appendText(b, t.formulas[i].source)

@@ -17,6 +17,7 @@ const (
 	maxTeX      = 8 << 10
 	maxMathML   = 512 << 10
 	mathTimeout = 200 * time.Millisecond
+	mathPatient = 5 * mathTimeout // a second try, because a busy machine makes quick formulas slow
 )
 
 //go:embed temml/temml.min.js
@@ -39,9 +40,10 @@ const temmlEntry = `(function () {
 
 var errSlowMath = errors.New("it takes too long to typeset")
 
-// typesetter turns TeX into MathML with Temml inside goja. It keeps as many virtual machines as there are cores.
+// typesetter turns TeX into MathML with Temml inside goja. It has as many virtual machines as there are cores; who
+// finds all of them at work waits, so that a formula has a core for itself while its clock runs.
 type typesetter struct {
-	idle chan *machine
+	free chan *machine // nil stands for a machine not made yet
 }
 
 type machine struct {
@@ -50,7 +52,11 @@ type machine struct {
 }
 
 func newTypesetter() *typesetter {
-	return &typesetter{idle: make(chan *machine, runtime.GOMAXPROCS(0))}
+	t := &typesetter{free: make(chan *machine, runtime.GOMAXPROCS(0))}
+	for range cap(t.free) {
+		t.free <- nil
+	}
+	return t
 }
 
 func newMachine() (*machine, error) {
@@ -74,43 +80,56 @@ func newMachine() (*machine, error) {
 	return &machine{vm, render}, nil
 }
 
-// mathML returns Temml's own markup, which still has to pass cleanMathML. The error is for the reader of the page;
-// errSlowMath means that trying the same formula again may succeed.
-func (t *typesetter) mathML(tex string, display bool) (string, error) {
+// mathML returns Temml's own markup, which still has to pass cleanMathML, and how long Temml worked. The error is for
+// the reader of the page; errSlowMath means that trying the same formula again may succeed.
+func (t *typesetter) mathML(tex string, display bool) (out string, took time.Duration, err error) {
 	if len(tex) > maxTeX {
-		return "", errors.New("it is too long to typeset")
+		return "", 0, errors.New("it is too long to typeset")
 	}
-	var m *machine
-	select {
-	case m = <-t.idle:
-	default:
-		var err error
-		if m, err = newMachine(); err != nil {
-			return "", err
+	m := <-t.free
+	defer func() { t.free <- m }()
+	for _, limit := range []time.Duration{mathTimeout, mathPatient} {
+		if m == nil {
+			if m, err = newMachine(); err != nil {
+				return "", took, err
+			}
+		}
+		var sane bool
+		start := time.Now()
+		out, sane, err = m.run(tex, display, limit)
+		took += time.Since(start)
+		if !sane {
+			m = nil
+		}
+		if err != errSlowMath {
+			break
 		}
 	}
-	timer := time.AfterFunc(mathTimeout, func() { m.vm.Interrupt("slow") })
+	return out, took, err
+}
+
+// run makes one formula. A parse error leaves a machine as it was; one that was interrupted or ran out of stack is not
+// sane and must not be used again.
+func (m *machine) run(tex string, display bool, limit time.Duration) (out string, sane bool, err error) {
+	defer func() {
+		// A fault of the interpreter itself must cost one formula, not the page.
+		if recover() != nil {
+			out, sane, err = "", false, errors.New("it cannot be typeset")
+		}
+	}()
+	timer := time.AfterFunc(limit, func() { m.vm.Interrupt("slow") })
 	v, err := m.render(goja.Undefined(), m.vm.ToValue(tex), m.vm.ToValue(display))
-	inTime := timer.Stop()
-	var parse *goja.Exception
-	// A parse error leaves a machine as it was. One that was interrupted or ran out of stack is given up.
-	if inTime && (err == nil || errors.As(err, &parse)) {
-		select {
-		case t.idle <- m:
-		default:
-		}
+	if !timer.Stop() {
+		return "", false, errSlowMath
 	}
-	switch {
-	case !inTime:
-		return "", errSlowMath
-	case err != nil:
-		return "", errors.New(parseReason(err))
+	if err != nil {
+		var parse *goja.Exception
+		return "", errors.As(err, &parse), errors.New(parseReason(err))
 	}
-	out := v.String()
-	if len(out) > maxMathML {
-		return "", errors.New("it grows too large")
+	if out = v.String(); len(out) > maxMathML {
+		return "", true, errors.New("it grows too large")
 	}
-	return out, nil
+	return out, true, nil
 }
 
 // parseReason is Temml's first line without the name of the class and the place marked with combining characters.
@@ -120,7 +139,11 @@ func parseReason(err error) string {
 		text = text[:i]
 	}
 	text, _, _ = strings.Cut(text, " at temml.min.js")
-	text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "ParseError:"))
+	text, ours := strings.CutPrefix(strings.TrimSpace(text), "ParseError:")
+	if text = strings.TrimSpace(text); !ours {
+		// Temml stumbled over itself; its words would help nobody.
+		return "it cannot be typeset"
+	}
 	if len(text) > 200 {
 		text = strings.ToValidUTF8(text[:200], "") + "…"
 	}
