@@ -5,7 +5,6 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -25,7 +23,6 @@ import (
 	"lectern/exchange"
 	"lectern/grading"
 	"lectern/store"
-	"lectern/views"
 )
 
 // Config is what the operator decides about the web face.
@@ -36,7 +33,7 @@ type Config struct {
 	Demo      bool           // offer the demo sign-ins; the demo command only
 	Proxies   []netip.Prefix // whose X-Forwarded-For is believed
 	Providers []Provider     // who else may sign people in
-	Images    []string       // notebook images that courses may choose from; the first is a new course's
+	Image     string         // notebook image of new courses
 	Local     bool           // offer sign-in with a local password
 
 	Loopback bool // workspaces are processes on this machine, and dialled there
@@ -56,6 +53,7 @@ type Site struct {
 	Workspaces Workspaces
 
 	work     *Work
+	content  *content
 	submits  *singleflight.Group
 	sessions *scs.SessionManager
 	limits   *limits
@@ -76,6 +74,8 @@ func New(s Site) *Site {
 	site.doors = newDoors(site.Config)
 	site.submits = new(singleflight.Group)
 	site.work = newWork(site.Config, site.Store, site.Workspaces, site.Log, site.Now)
+	site.content = &content{origins: site.Content, site: site.SiteURL.String(), store: site.Store, exchange: site.Exchange,
+		render: site.Render, log: site.Log, now: site.Now}
 	site.handler = site.router()
 	return site
 }
@@ -88,6 +88,10 @@ func (s *Site) Run(ctx context.Context) error { return s.work.run(ctx) }
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id, ok := s.Work.Label(r.Host); ok {
 		s.work.serve(w, r, id)
+		return
+	}
+	if label, ok := s.Content.Label(r.Host); ok {
+		s.content.serve(w, r, label)
 		return
 	}
 	switch {

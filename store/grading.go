@@ -222,3 +222,16 @@ func (s *Store) HasSnapshot(ctx context.Context, courseSlug, login, assignment, 
 	}
 	return yes, nil
 }
+
+// Neighbours are the logins before and after one among those who handed in; ""
+// at the ends.
+func (s *Store) Neighbours(ctx context.Context, id course.AssignmentID, login string) (prev, next string, err error) {
+	err = s.db.QueryRow(ctx, `
+		select coalesce(max(u.login) filter (where u.login < $2), ''), coalesce(min(u.login) filter (where u.login > $2), '')
+		from submissions s join members m on m.id = s.member_id join users u on u.id = m.user_id
+		where s.assignment_id = $1 and s.counts`, id, login).Scan(&prev, &next)
+	if err != nil {
+		return "", "", fmt.Errorf("store: neighbours: %w", err)
+	}
+	return prev, next, nil
+}
