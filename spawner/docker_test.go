@@ -167,12 +167,8 @@ func TestContainerRemovedBehindOurBack(t *testing.T) {
 	}
 }
 
-// The child of TestKillNine: opens five workspaces, then starts two more.
-func TestKillNineChild(t *testing.T) {
-	data := os.Getenv("LECTERN_TEST_KILL")
-	if data == "" {
-		return // it only means something as the child below
-	}
+// killed is the process that dies: it opens five workspaces, then starts two more.
+func killed(t *testing.T, data string) {
 	s := openSite(t, data, container.Limits{Memory: 64 << 20, Tmp: 8 << 20})
 	image := enginetest.StubImage(t)
 	for n := range 5 {
@@ -187,12 +183,15 @@ func TestKillNineChild(t *testing.T) {
 }
 
 func TestKillNineLosesNoWorkspace(t *testing.T) {
+	if data := os.Getenv("LECTERN_TEST_KILL"); data != "" {
+		killed(t, data)
+	}
 	t.Parallel()
 	image := enginetest.StubImage(t)
 	for _, delay := range []time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond} {
 		t.Run(delay.String(), func(t *testing.T) {
 			data := dataDir(t)
-			child := exec.Command(os.Args[0], "-test.run=^TestKillNineChild$", "-test.v")
+			child := exec.Command(os.Args[0], "-test.run=^TestKillNineLosesNoWorkspace$", "-test.v")
 			child.Env = append(os.Environ(), "LECTERN_TEST_KILL="+data)
 			out, err := child.StdoutPipe()
 			must(t, err)

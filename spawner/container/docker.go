@@ -2,8 +2,6 @@ package container
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,12 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 )
 
@@ -33,6 +31,9 @@ type Docker struct {
 	options DockerOptions
 	secrets secrets
 	log     *slog.Logger
+
+	mu     sync.Mutex
+	agreed bool // on the version of the interface
 }
 
 // DockerOptions is what an operator decides.
@@ -71,76 +72,38 @@ func NewDocker(o DockerOptions) (*Docker, error) {
 // Close lets go of the connections. Containers are not touched.
 func (d *Docker) Close() error { return d.client.Close() }
 
-// Ensure makes the bridge if it is missing and refuses to use one of that name
-// where containers could reach each other.
-func (d *Docker) Ensure(ctx context.Context) error {
-	ctx, done := bounded(ctx, change)
-	defer done()
-	if err := d.ensureNetwork(ctx); err != nil {
-		return err
+// api is the client once it has agreed with the engine on a version. The client
+// would do that by itself at its first call, while other calls read the version
+// it writes; and it would ask for events in a version that the engine may lack.
+func (d *Docker) api(ctx context.Context) (*client.Client, error) {
+	d.mu.Lock()
+	agreed := d.agreed
+	d.mu.Unlock()
+	if agreed {
+		return d.client, nil
 	}
-	all, err := d.client.ContainerList(ctx, container.ListOptions{All: true})
+	pong, err := d.client.Ping(ctx) // not under mu: it may take the whole deadline
 	if err != nil {
-		return d.wrap(ctx, "list", "", err)
+		return nil, d.wrap(ctx, "ask", "the engine", err)
 	}
-	keep := map[string]bool{}
-	for _, c := range all {
-		keep[c.Labels[secretsLabel]] = true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.agreed {
+		d.client.NegotiateAPIVersionPing(pong)
+		d.agreed = true
 	}
-	return d.secrets.sweep(keep, 10*time.Minute)
-}
-
-func (d *Docker) ensureNetwork(ctx context.Context) error {
-	const icc = "com.docker.network.bridge.enable_icc"
-	name := d.options.Network
-	var made error
-	for {
-		got, err := d.client.NetworkInspect(ctx, name, network.InspectOptions{})
-		switch {
-		case err == nil && got.Driver == "bridge" && got.Options[icc] == "false":
-			return nil
-		case err == nil:
-			return fmt.Errorf("container: network %s exists but lets containers reach each other; remove it or name another", name)
-		case !errdefs.IsNotFound(err):
-			return d.wrap(ctx, "inspect network", name, err)
-		}
-		// Engines accept two networks of one name, and then no container can
-		// start on either. An interface of a fixed name exists only once: of
-		// two that make the network together one is refused, and looks again.
-		// It also gives an operator's firewall rules something to name.
-		_, made = d.client.NetworkCreate(ctx, name, network.CreateOptions{
-			Driver:  "bridge",
-			Options: map[string]string{icc: "false", "com.docker.network.bridge.name": bridgeName(name)},
-			Labels:  map[string]string{"lectern.network": "workspaces"},
-		})
-		if made == nil {
-			continue
-		}
-		if !strings.Contains(made.Error(), "exists") && !strings.Contains(made.Error(), "same bridge name") {
-			return d.wrap(ctx, "make network", name, made)
-		}
-		select {
-		case <-ctx.Done():
-			return d.wrap(ctx, "make network", name, made)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-// bridgeName fits a network's name into the 15 bytes of an interface's.
-func bridgeName(network string) string {
-	if len(network) <= 15 {
-		return network
-	}
-	sum := sha256.Sum256([]byte(network))
-	return network[:8] + hex.EncodeToString(sum[:3])
+	return d.client, nil
 }
 
 // Image looks on the engine only; nothing is pulled while a student waits.
 func (d *Docker) Image(ctx context.Context, ref string) (Image, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	got, err := d.client.ImageInspect(ctx, ref)
+	api, err := d.api(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	got, err := api.ImageInspect(ctx, ref)
 	if errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err) {
 		return Image{}, fmt.Errorf("container: %s: %w", ref, ErrImageMissing)
 	}
@@ -157,9 +120,13 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	if _, _, err := parseUser(s.User); err != nil {
 		return Running{}, err
 	}
+	api, err := d.api(ctx)
+	if err != nil {
+		return Running{}, err
+	}
 	// Made first and looked at only if the name is taken: the usual case is
 	// that it is not, and each question costs the waiting student time.
-	err := d.create(ctx, s)
+	err = d.create(ctx, api, s)
 	if errors.Is(err, ErrConflict) {
 		var found Status
 		found, err = d.Inspect(ctx, s.Name)
@@ -179,7 +146,7 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	if err != nil {
 		return Running{}, err
 	}
-	if err := d.client.ContainerStart(ctx, s.Name, container.StartOptions{}); err != nil {
+	if err := api.ContainerStart(ctx, s.Name, container.StartOptions{}); err != nil {
 		err = d.wrap(ctx, "start", s.Name, err)
 		d.discard(s.Name)
 		return Running{}, err
@@ -191,7 +158,7 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	return Running{ID: now.ID, Addr: now.Addr}, nil
 }
 
-func (d *Docker) create(ctx context.Context, s Spec) error {
+func (d *Docker) create(ctx context.Context, api *client.Client, s Spec) error {
 	mounts, err := d.mounts(s)
 	if err != nil {
 		return err
@@ -215,7 +182,7 @@ func (d *Docker) create(ctx context.Context, s Spec) error {
 	}
 	s.Labels = labels
 	config, host := body(s, d.options.Network, mounts)
-	_, err = d.client.ContainerCreate(ctx, config, host, nil, nil, s.Name)
+	_, err = api.ContainerCreate(ctx, config, host, nil, nil, s.Name)
 	if err == nil {
 		return nil
 	}
@@ -263,7 +230,11 @@ func (d *Docker) Stop(ctx context.Context, name string, grace time.Duration) err
 	ctx, done := bounded(ctx, grace+quick)
 	defer done()
 	seconds := int(grace.Round(time.Second) / time.Second)
-	err := d.client.ContainerStop(ctx, name, container.StopOptions{Timeout: &seconds})
+	api, err := d.api(ctx)
+	if err != nil {
+		return err
+	}
+	err = api.ContainerStop(ctx, name, container.StopOptions{Timeout: &seconds})
 	if err == nil || errdefs.IsNotFound(err) {
 		return nil
 	}
@@ -274,6 +245,10 @@ func (d *Docker) Stop(ctx context.Context, name string, grace time.Duration) err
 func (d *Docker) Remove(ctx context.Context, name string) error {
 	ctx, done := bounded(ctx, change)
 	defer done()
+	api, err := d.api(ctx)
+	if err != nil {
+		return err
+	}
 	found, err := d.Inspect(ctx, name)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -282,7 +257,7 @@ func (d *Docker) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	// By id: meanwhile the name may have gone to a new container.
-	err = d.client.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	err = api.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	// "Removal already in progress" is a conflict, and as good as done.
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return d.wrap(ctx, "remove", name, err)

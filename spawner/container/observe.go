@@ -24,7 +24,11 @@ import (
 func (d *Docker) List(ctx context.Context, labels map[string]string) ([]Status, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	found, err := d.client.ContainerList(ctx, container.ListOptions{All: true, Filters: byLabel(labels)})
+	api, err := d.api(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: byLabel(labels)})
 	if err != nil {
 		return nil, d.wrap(ctx, "list", "", err)
 	}
@@ -48,7 +52,11 @@ func (d *Docker) List(ctx context.Context, labels map[string]string) ([]Status, 
 func (d *Docker) Inspect(ctx context.Context, name string) (Status, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	c, err := d.client.ContainerInspect(ctx, name)
+	api, err := d.api(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	c, err := api.ContainerInspect(ctx, name)
 	if err != nil {
 		return Status{}, d.wrap(ctx, "inspect", name, err)
 	}
@@ -73,7 +81,11 @@ func (d *Docker) Events(ctx context.Context, labels map[string]string, see func(
 	defer done()
 	filter := byLabel(labels)
 	filter.Add("type", string(events.ContainerEventType))
-	messages, failed := d.client.Events(ctx, events.ListOptions{Filters: filter})
+	api, err := d.api(ctx)
+	if err != nil {
+		return err
+	}
+	messages, failed := api.Events(ctx, events.ListOptions{Filters: filter})
 	for {
 		select {
 		case m := <-messages:
@@ -98,7 +110,11 @@ func (d *Docker) Events(ctx context.Context, labels map[string]string, see func(
 func (d *Docker) Usage(ctx context.Context, name string) (Usage, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	got, err := d.client.ContainerStatsOneShot(ctx, name)
+	api, err := d.api(ctx)
+	if err != nil {
+		return Usage{}, err
+	}
+	got, err := api.ContainerStatsOneShot(ctx, name)
 	if err != nil {
 		return Usage{}, d.wrap(ctx, "usage of", name, err)
 	}
@@ -130,7 +146,11 @@ const maxLog = 64 << 10
 func (d *Docker) Logs(ctx context.Context, name string, n int) (string, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	r, err := d.client.ContainerLogs(ctx, name, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
+	api, err := d.api(ctx)
+	if err != nil {
+		return "", err
+	}
+	r, err := api.ContainerLogs(ctx, name, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
 	if err != nil {
 		return "", d.wrap(ctx, "logs of", name, err)
 	}

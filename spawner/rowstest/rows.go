@@ -60,6 +60,13 @@ func (r *Rows) keep() error {
 	return err
 }
 
+// Drop forgets a row, as when a course is deleted.
+func (r *Rows) Drop(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.rows, id)
+}
+
 // Fail makes calls answer with what f returns, while that is an error.
 func (r *Rows) Fail(f func(call string) error) {
 	r.mu.Lock()

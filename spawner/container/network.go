@@ -1,0 +1,84 @@
+package container
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+)
+
+// Ensure makes the bridge if it is missing and refuses to use one of that name
+// where containers could reach each other.
+func (d *Docker) Ensure(ctx context.Context) error {
+	ctx, done := bounded(ctx, change)
+	defer done()
+	api, err := d.api(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.ensureNetwork(ctx, api); err != nil {
+		return err
+	}
+	all, err := api.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return d.wrap(ctx, "list", "", err)
+	}
+	keep := map[string]bool{}
+	for _, c := range all {
+		keep[c.Labels[secretsLabel]] = true
+	}
+	return d.secrets.sweep(keep, 10*time.Minute)
+}
+
+func (d *Docker) ensureNetwork(ctx context.Context, api *client.Client) error {
+	const icc = "com.docker.network.bridge.enable_icc"
+	name := d.options.Network
+	var made error
+	for {
+		got, err := api.NetworkInspect(ctx, name, network.InspectOptions{})
+		switch {
+		case err == nil && got.Driver == "bridge" && got.Options[icc] == "false":
+			return nil
+		case err == nil:
+			return fmt.Errorf("container: network %s exists but lets containers reach each other; remove it or name another", name)
+		case !errdefs.IsNotFound(err):
+			return d.wrap(ctx, "inspect network", name, err)
+		}
+		// Engines accept two networks of one name, and then no container can
+		// start on either. An interface of a fixed name exists only once: of
+		// two that make the network together one is refused, and looks again.
+		// It also gives an operator's firewall rules something to name.
+		_, made = api.NetworkCreate(ctx, name, network.CreateOptions{
+			Driver:  "bridge",
+			Options: map[string]string{icc: "false", "com.docker.network.bridge.name": bridgeName(name)},
+			Labels:  map[string]string{"lectern.network": "workspaces"},
+		})
+		if made == nil {
+			continue
+		}
+		if !strings.Contains(made.Error(), "exists") && !strings.Contains(made.Error(), "same bridge name") {
+			return d.wrap(ctx, "make network", name, made)
+		}
+		select {
+		case <-ctx.Done():
+			return d.wrap(ctx, "make network", name, made)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// bridgeName fits a network's name into the 15 bytes of an interface's.
+func bridgeName(network string) string {
+	if len(network) <= 15 {
+		return network
+	}
+	sum := sha256.Sum256([]byte(network))
+	return network[:8] + hex.EncodeToString(sum[:3])
+}
