@@ -114,7 +114,7 @@ type DemoPerson struct {
 // DemoPeople lists the first people of the site, those with most rights first.
 func (s *Store) DemoPeople(ctx context.Context) ([]DemoPerson, error) {
 	return many[DemoPerson](ctx, s.db, "people", `
-		select * from (
+		select login, name, role from (
 			select u.id, u.login, u.name, coalesce((select role from members m where m.user_id = u.id and m.dropped_at is null
 				order by array_position(array['instructor', 'grader', 'student'], role) limit 1), '') as role
 			from users u where u.disabled_at is null order by u.id limit 12) p
