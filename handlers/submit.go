@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"lectern/course"
-	"lectern/exchange"
 	"lectern/views"
 )
 
@@ -72,54 +71,13 @@ func (s *Site) submitOnce(ctx context.Context, v *visit, form uuid.UUID, at time
 		if sub, err := s.Store.SubmissionByForm(ctx, v.assignment.ID, v.member.ID, form); !course.IsKind(err, course.NotFound) {
 			return sub, err
 		}
-		var sub course.Submission
-		_, err := s.Exchange.Collect(ctx, workOf(v), at, func(ctx context.Context, snap exchange.Snapshot) (counts bool, err error) {
-			fresh := false
-			sub, fresh, err = s.Store.RecordSubmission(ctx, submissionOf(v, snap, at), form, v.user.ID)
-			return fresh && sub.Counts, err
-		})
-		if err != nil && sub.ID != 0 {
-			// The receipt stands; only the copy in submitted/ is behind, and is made
-			// up for when it is needed.
-			s.Log.Error("submission not laid out", "submission", sub.ID, "error", err)
-			err = nil
-		}
-		return sub, err
+		return s.Collector.Take(ctx, workOf(v), course.Submission{AssignmentID: v.assignment.ID, MemberID: v.member.ID,
+			Kind: course.BySubmit, TakenAt: at}, form, v.user.ID)
 	})
 	if err != nil {
 		return course.Submission{}, err
 	}
 	return got.(course.Submission), nil
-}
-
-// submissionOf is a snapshot as the course remembers it.
-func submissionOf(v *visit, snap exchange.Snapshot, at time.Time) course.Submission {
-	sub := course.Submission{AssignmentID: v.assignment.ID, MemberID: v.member.ID, Kind: course.BySubmit, TakenAt: at,
-		Snapshot: snap.At.UTC().Format(course.SnapshotForm), Digest: snap.Digest(), Notes: snapshotNotes(snap)}
-	for _, f := range snap.Files {
-		sub.Files = append(sub.Files, course.File{Path: f.Path, Bytes: f.Size, SHA256: f.SHA256})
-	}
-	return sub
-}
-
-// snapshotNotes says what the student should know about what was taken.
-func snapshotNotes(snap exchange.Snapshot) []string {
-	var notes []string
-	for _, f := range snap.Files {
-		switch {
-		case f.Broken:
-			notes = append(notes, f.Path+" is not a valid notebook: JupyterLab cannot open it either.")
-		case f.Unsettled:
-			notes = append(notes, f.Path+" was being saved again and again, so this copy may be in the middle of a change. Submit once more when it rests.")
-		}
-	}
-	for _, k := range snap.Skipped.Named {
-		notes = append(notes, "Left out: "+k.Path+" ("+string(k.Reason)+").")
-	}
-	if n := snap.Skipped.More; n > 0 {
-		notes = append(notes, "Left out: "+plural(n, "more file")+".")
-	}
-	return notes
 }
 
 // receipt is one submission of the visitor's own.
