@@ -21,8 +21,8 @@ import (
 
 // Docker runs containers on one engine, on a bridge network of Lectern's own
 // where containers cannot reach each other. No port is published: Lectern dials
-// the container's address, which is reachable from the host and from a Lectern
-// that is itself a container on that network.
+// the container's address, from the host or from a container that shares the
+// host's network. From any other container no workspace can be reached.
 //
 // Containers belong to the engine, not to this process: they go on when Lectern
 // ends, and the next one finds them by label.
@@ -276,10 +276,10 @@ func (d *Docker) wrap(ctx context.Context, act, name string, err error) error {
 		kind = errors.Join(ErrNotFound, err)
 	case errdefs.IsConflict(err):
 		kind = errors.Join(ErrConflict, err)
-	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory: unknown"):
-		kind = errors.Join(ErrNoProgram, err)
-	case strings.Contains(text, "bind source path does not exist"):
+	case strings.Contains(text, "bind source path does not exist"), strings.Contains(text, "error mounting"):
 		kind = errors.Join(ErrMount, err)
+	case strings.Contains(text, "executable file not found"):
+		kind = errors.Join(ErrNoProgram, err)
 	}
 	return fmt.Errorf("container: %s %s: %w", act, name, kind)
 }

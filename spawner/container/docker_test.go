@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,5 +220,39 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The student owns the home, and with it the places where release and feedback
+// are mounted in it. Whatever stands there instead, nothing outside the
+// container is reached, and the start works or says that files are in the way.
+func TestDockerHostileMountPoints(t *testing.T) {
+	t.Parallel()
+	r := dockerRig(t)
+	release := filepath.Join(r.Data, "courses", "c", "release")
+	must(t, os.MkdirAll(release, 0o755))
+	outside := filepath.Join(r.Data, "outside")
+	must(t, os.Mkdir(outside, 0o755))
+	for name, plant := range map[string]func(path string) error{
+		"file":     func(path string) error { return os.WriteFile(path, []byte("mine"), 0o644) },
+		"fifo":     func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"absolute": func(path string) error { return os.Symlink(outside, path) },
+		"upward":   func(path string) error { return os.Symlink("../../../../../.."+outside, path) },
+		"self":     func(path string) error { return os.Symlink("release", path) },
+	} {
+		p := r.Place(t, name)
+		must(t, plant(filepath.Join(p.Home, "release")))
+		p.Mounts = []container.Mount{{From: release, To: container.HomeDir + "/release"}}
+		got, err := r.Engine.Start(t.Context(), container.Workspace(p))
+		if err == nil {
+			enginetest.Answers(t, got.Addr, p.Token)
+		} else if !errors.Is(err, container.ErrMount) {
+			t.Errorf("%s: Start = %v, want ErrMount", name, err)
+		} else if _, err := r.Engine.Inspect(t.Context(), p.Name); !errors.Is(err, container.ErrNotFound) {
+			t.Errorf("%s: a failed start left a container: %v", name, err)
+		}
+		if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
+			t.Errorf("%s: something was made outside: %v, %v", name, left, err)
+		}
 	}
 }
