@@ -141,7 +141,7 @@ func (d *door) finish(ctx context.Context, session, code, nonce, verifier string
 	// goth asserts types of what a provider sent; a malformed token is no reason to fall over.
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("handlers: %s sent something malformed: %v", d.Name, p)
+			err = refused(d, fmt.Errorf("something malformed: %v", p))
 		}
 	}()
 	p, idTokens, err := d.open(ctx)
