@@ -3,6 +3,7 @@
 data=${LECTERN_DATA:-data}
 cache=.cache
 mkdir -p "$cache"
+PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin # where the engine and iptables are, for people too
 
 # say prints one line of progress; note adds a detail below it.
 say() { printf '%s\n' "$*"; }
