@@ -38,23 +38,26 @@ type site struct {
 	stop   func()
 }
 
-func openSite(t testing.TB, data string, limits container.Limits) *site {
+func openSite(t testing.TB, data string, limits container.Limits, mend ...func(*container.DockerOptions, *spawner.Config)) *site {
 	s := &site{t: t, data: data, realm: "test-" + strings.ReplaceAll(data, "/", "-"), rows: rowstest.Open(t, filepath.Join(data, "rows.json"))}
+	o := container.DockerOptions{Network: "lectern-test", Data: container.Paths{Inside: data}, Secrets: filepath.Join(data, "run", "secrets")}
+	c := spawner.Config{Rows: s.rows, Realm: s.realm, Plan: func(_ context.Context, row spawner.Row) (spawner.Plan, error) {
+		home := filepath.Join(data, "homes", fmt.Sprint(row.MemberID))
+		if err := os.MkdirAll(home, 0o755); err != nil {
+			return spawner.Plan{}, err
+		}
+		return spawner.Plan{Home: home, Limits: limits}, os.Chown(home, 1000, 100)
+	}}
+	for _, m := range mend {
+		m(&o, &c)
+	}
 	var err error
-	s.engine, err = container.NewDocker(container.DockerOptions{
-		Network: "lectern-test", Data: container.Paths{Inside: data}, Secrets: filepath.Join(data, "run", "secrets"),
-	})
+	s.engine, err = container.NewDocker(o)
 	must(t, err)
-	s.Spawner = spawner.New(spawner.Config{
-		Rows: s.rows, Engine: s.engine, Realm: s.realm,
-		Plan: func(_ context.Context, row spawner.Row) (spawner.Plan, error) {
-			home := filepath.Join(data, "homes", fmt.Sprint(row.MemberID))
-			if err := os.MkdirAll(home, 0o755); err != nil {
-				return spawner.Plan{}, err
-			}
-			return spawner.Plan{Home: home, Limits: limits}, os.Chown(home, 1000, 100)
-		},
-	})
+	if c.Engine == nil {
+		c.Engine = s.engine
+	}
+	s.Spawner = spawner.New(c)
 	ctx, done := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
