@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,10 @@ type config struct {
 	CPUs        float64          // cores a workspace may use
 	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
+
+	Proxies   []netip.Prefix      // whose X-Forwarded-For is believed
+	Providers []handlers.Provider // who may sign people in, besides local passwords
+	Local     bool                // local passwords
 }
 
 // reader collects every mistake, so that an operator sees them all at once.
@@ -80,6 +85,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	}
 	c.Work = parse(r, "LECTERN_WORK_URL", work, handlers.ParseOrigins)
 	c.Content = parse(r, "LECTERN_CONTENT_URL", content, handlers.ParseOrigins)
+	c.Proxies = parse(r, "LECTERN_TRUSTED_PROXY", "", parseProxies)
+	c.Providers = readProviders(r)
+	c.Local = parse(r, "LECTERN_PASSWORDS", "on", oneOf("on", "off")) == "on"
 	c.DataHost = r.text("LECTERN_DATA_HOST", c.Data)
 	return c, errors.Join(r.errs...)
 }

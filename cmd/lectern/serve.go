@@ -36,7 +36,8 @@ func (serveCmd) Run(e *env) error {
 		return err
 	}
 	defer h.close()
-	return h.serve(e.ctx, handlers.Config{SiteURL: cfg.SiteURL, Work: cfg.Work, Content: cfg.Content, Local: true})
+	return h.serve(e.ctx, handlers.Config{SiteURL: cfg.SiteURL, Work: cfg.Work, Content: cfg.Content, Local: cfg.Local,
+		Proxies: cfg.Proxies, Providers: cfg.Providers, Image: cfg.Image})
 }
 
 type migrateCmd struct{}
@@ -130,6 +131,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	srv := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return site.SweepSessions(ctx) })
 	g.Go(func() error { return h.runWorkspaces(ctx) })
 	g.Go(func() error { return site.Run(ctx) })
 	g.Go(func() error { return h.runJobs(ctx) })
