@@ -101,12 +101,7 @@ func ReadRoster(text string) (RosterFile, error) {
 func readHeader(cells []string) (columns, bool) {
 	at := map[string]int{}
 	for i, c := range cells {
-		key := strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, strings.ToLower(c))
+		key := headerKey(c)
 		if _, seen := at[key]; !seen && key != "" {
 			at[key] = i
 		}
@@ -132,6 +127,16 @@ func readHeader(cells []string) (columns, bool) {
 	}
 	known := c.login >= 0 || c.email >= 0 || c.name >= 0 || c.last >= 0
 	return c, known
+}
+
+// headerKey is the name of a column with everything but letters and digits taken out.
+func headerKey(cell string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(cell))
 }
 
 // guessColumns takes a line without header apart: an @ is an e-mail address, a

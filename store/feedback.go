@@ -12,6 +12,7 @@ type FeedbackRow struct {
 	MemberID      course.MemberID
 	Login         string
 	Name          string
+	Dropped       bool
 	Submitted     bool
 	Points        *float64
 	StagedAt      *time.Time
@@ -19,23 +20,94 @@ type FeedbackRow struct {
 	ReturnedAt    *time.Time
 	ReturnedFiles []course.File
 	SeenAt        *time.Time
+	Newer         bool // marks were given that the student has not been shown
+	Total         int  // rows of the whole answer, on every row
 }
 
-// FeedbackTable lists the students who submitted, or whom feedback concerns.
-func (s *Store) FeedbackTable(ctx context.Context, id course.AssignmentID) ([]FeedbackRow, error) {
-	return many[FeedbackRow](ctx, s.db, "feedback", `
-		with latest as (
-			select distinct on (member_id, notebook, question) member_id, points from mark_events
-			where assignment_id = $1 order by member_id, notebook, question, id desc
-		), marked as (select member_id, sum(points) as points from latest where points is not null group by 1)
-		select m.id as member_id, u.login, u.name, s.id is not null as submitted, k.points,
-			f.staged_at, coalesce(f.staged_files, '[]') as staged_files, f.returned_at, coalesce(f.returned_files, '[]') as returned_files, f.seen_at
+// Ready reports whether there is something to return that the student does not have.
+func (f FeedbackRow) Ready() bool { return f.StagedAt != nil || f.Newer }
+
+// FeedbackQuery is what part of a class is asked for. Zero fields ask for all, by login.
+type FeedbackQuery struct {
+	Logins []string // these only
+	Text   string   // in login or name
+	State  string   // "", ready, waiting (nothing to return yet), returned, unseen
+	Sort   string   // "" by login, name, staged, returned
+	Down   bool
+	Limit  int // 0 is all
+	Offset int
+}
+
+var feedbackStates = map[string]string{
+	"": "true", "ready": "(staged_at is not null or newer)", "waiting": "staged_at is null and not newer and returned_at is null",
+	"returned": "returned_at is not null", "unseen": "returned_at is not null and seen_at is null",
+}
+
+var feedbackOrders = map[string]string{"": "login", "name": "lower(name)", "staged": "staged_at", "returned": "returned_at"}
+
+// feedbackTable is one row a person who submitted, or whom feedback concerns.
+const feedbackTable = `
+	with latest as (
+		select distinct on (member_id, notebook, question) member_id, points from mark_events
+		where assignment_id = $1 order by member_id, notebook, question, id desc
+	), marked as (select member_id, sum(points) as points from latest where points is not null group by 1
+	), given as (select member_id, max(id) as last from mark_events where assignment_id = $1 group by 1
+	), class as (
+		select m.id as member_id, u.login, u.name, m.dropped_at is not null as dropped, s.id is not null as submitted, k.points,
+			f.staged_at, coalesce(f.staged_files, '[]') as staged_files, f.returned_at,
+			coalesce(f.returned_files, '[]') as returned_files, f.seen_at,
+			coalesce(g.last > coalesce(f.marks_upto, 0) and (k.member_id is not null or f.marks_upto > 0), false) as newer
 		from assignments a join members m on m.course_id = a.course_id join users u on u.id = m.user_id
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join marked k on k.member_id = m.id
+		left join given g on g.member_id = m.id
 		left join feedbacks f on f.assignment_id = a.id and f.member_id = m.id
-		where a.id = $1 and (s.id is not null or k.member_id is not null or f.member_id is not null)
-		order by u.login`, id)
+		where a.id = $1 and (s.id is not null or k.member_id is not null or f.staged_at is not null or f.returned_at is not null)
+	)`
+
+// FeedbackTable lists the students who submitted, or whom feedback concerns.
+func (s *Store) FeedbackTable(ctx context.Context, id course.AssignmentID, q FeedbackQuery) ([]FeedbackRow, error) {
+	state, known := feedbackStates[q.State]
+	order, sorted := feedbackOrders[q.Sort]
+	if !known || !sorted {
+		return nil, course.Problemf(course.Invalid, "The table knows no such filter or order.")
+	}
+	if q.Down {
+		order += " desc"
+	}
+	return many[FeedbackRow](ctx, s.db, "feedback", feedbackTable+`
+		select *, (count(*) over ())::int as total from class
+		where `+state+` and (cardinality($2::text[]) = 0 or login = any($2))
+			and ($3 = '' or strpos(lower(login || ' ' || name), lower($3)) > 0)
+		order by `+order+` nulls last, login limit nullif($4, 0) offset $5`, id, texts(q.Logins), q.Text, q.Limit, q.Offset)
+}
+
+// FeedbackCounts is how far an assignment's feedback is, whatever the filter.
+type FeedbackCounts struct {
+	Students, Ready, Returned, Seen int
+}
+
+// FeedbackCounts counts who has feedback and for whom some is ready.
+func (s *Store) FeedbackCounts(ctx context.Context, id course.AssignmentID) (FeedbackCounts, error) {
+	return one[FeedbackCounts](ctx, s.db, "assignment", feedbackTable+`
+		select count(*)::int as students, (count(*) filter (where staged_at is not null or newer))::int as ready,
+			count(returned_at)::int as returned, count(seen_at)::int as seen from class`, id)
+}
+
+// WithFeedback runs fn while nobody else stages, returns or withdraws feedback
+// of the member: files are moved and recorded in one go.
+func (s *Store) WithFeedback(ctx context.Context, id course.AssignmentID, m course.MemberID, fn func(*Store) error) error {
+	return s.InTx(ctx, func(tx *Store) error {
+		if _, err := exec(ctx, tx.db, "feedback", `
+			insert into feedbacks (assignment_id, member_id) values ($1, $2) on conflict do nothing`, id, m); err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx.db, "feedback", `
+			select from feedbacks where assignment_id = $1 and member_id = $2 for update`, id, m); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 }
 
 // StageFeedback notes feedback files that wait to be returned.
@@ -51,11 +123,13 @@ func (s *Store) StageFeedback(ctx context.Context, id course.AssignmentID, m cou
 }
 
 // MarkReturned notes that a member has their feedback and marks. Files that
-// waited are theirs now.
+// waited are theirs now, and marks given later wait for the next time.
 func (s *Store) MarkReturned(ctx context.Context, id course.AssignmentID, m course.MemberID, by course.UserID, at time.Time) error {
 	_, err := exec(ctx, s.db, "return feedback", `
-		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by) values ($1, $2, $3, nullif($4::bigint, 0))
+		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by, marks_upto)
+		values ($1, $2, $3, nullif($4::bigint, 0), coalesce((select max(id) from mark_events where assignment_id = $1 and member_id = $2), 0))
 		on conflict (assignment_id, member_id) do update set returned_at = excluded.returned_at, returned_by = excluded.returned_by,
+			marks_upto = excluded.marks_upto,
 			returned_files = case when f.staged_at is null then f.returned_files else f.staged_files end,
 			staged_at = null, staged_files = '[]', seen_at = null`, id, m, at, by)
 	return err
@@ -68,7 +142,15 @@ func (s *Store) MarkWithdrawn(ctx context.Context, id course.AssignmentID, m cou
 		update feedbacks set
 			staged_files = case when staged_at is null then returned_files else staged_files end,
 			staged_at = case when staged_at is null and returned_files <> '[]' then returned_at else staged_at end,
-			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null
+			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null, marks_upto = 0
 		where assignment_id = $1 and member_id = $2`, id, m)
+	return err
+}
+
+// MarkSeen notes when a member first looked at what was returned.
+func (s *Store) MarkSeen(ctx context.Context, id course.AssignmentID, m course.MemberID, at time.Time) error {
+	_, err := exec(ctx, s.db, "feedback", `
+		update feedbacks set seen_at = $3
+		where assignment_id = $1 and member_id = $2 and returned_at is not null and seen_at is null`, id, m, at)
 	return err
 }

@@ -35,28 +35,34 @@ type Task struct {
 	LateSeconds *int64
 
 	Graded     bool // marks have been given
-	Earned     *float64
 	ReturnedAt *time.Time
+	Earned     *float64 // of the marks that were returned; nil before
+	Comment    string   // that came with them
 }
 
 // Due is the deadline that holds for the student; nil is none.
 func (t Task) Due() *time.Time { return course.EffectiveDue(t.DueAt, t.OwnDueAt) }
 
 // tasks finds released assignments with everything one member has to do with
-// them. Marks are summed over each question's latest event.
+// them. Marks are summed over each question's latest event that was returned:
+// what was given since is not theirs to see yet.
 const tasks = `
 	select ` + assignmentColumns + `, e.due_at as own_due_at, w.fetched_at, w.collected_at,
 		(select count(*) from submissions n where n.assignment_id = a.id and n.member_id = $2) as submissions,
-		s.taken_at, s.kind, s.late_seconds, f.returned_at, k.earned is not null as graded, k.earned
+		s.taken_at, s.kind, s.late_seconds, f.returned_at, k.earned, coalesce(k.comment, '') as comment,
+		exists (select from (
+			select distinct on (notebook, question) points from mark_events
+			where assignment_id = a.id and member_id = $2
+			order by notebook, question, id desc) latest where points is not null) as graded
 	from assignments a
 	left join extensions e on e.assignment_id = a.id and e.member_id = $2
 	left join works w on w.assignment_id = a.id and w.member_id = $2
 	left join submissions s on s.assignment_id = a.id and s.member_id = $2 and s.counts
 	left join feedbacks f on f.assignment_id = a.id and f.member_id = $2
 	left join lateral (
-		select sum(points) as earned from (
-			select distinct on (notebook, question) points from mark_events
-			where assignment_id = a.id and member_id = $2
+		select sum(points) as earned, max(comment) filter (where notebook = '' and question = '') as comment from (
+			select distinct on (notebook, question) notebook, question, points, comment from mark_events
+			where assignment_id = a.id and member_id = $2 and f.returned_at is not null and id <= f.marks_upto
 			order by notebook, question, id desc) latest) k on true
 	where a.course_id = $1`
 
