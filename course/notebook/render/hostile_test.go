@@ -67,6 +67,7 @@ var hostile = append([]string{
 	`\operatorname{<img>}`, `\toggle{a}{b}\endtoggle`, `\texttip{a}{<script>}`, `<math>$x$</math>`, `<b title="$x$">$x$</b>`, `<a href="http://x/$x$">$x$</a>`, `<img alt="$x$" src="$x$">`, "`$x$` <code>$x$</code> <pre>$x$</pre>",
 	`<table>$x$<tr>$x$<td>$x$</table>`, `<div $x$>`, `<$x$>`, `</$x$>`, `\(<script>\) \[<script>\] \\(<b>\\)`, "$$\\begin{matrix}" + strings.Repeat("{", 500) + "$$",
 	`\constructor \__proto__ \hasOwnProperty \toString \valueOf`, `\begin{__proto__}x\end{__proto__}`, `\begin{constructor}x\end{constructor}`, `\newcommand{\__proto__}{x}\__proto__`,
+	`$\newcommand{\R}{\href{javascript:alert(1)}{x}}$ $\R$`, `$\def\x{<script>}$ $\x$`, `$\def\x#1{\x{\x{#1}}}$ $\x1$`, `$\newcommand{\"><script>}{x}$`, `$\def\$ $\newcommand{$ $\newcommand{\a}[9]{`,
 
 	// Terminals.
 	"\x1b]8;;javascript:alert(1)\x07click\x1b]8;;\x07", "\x1b]0;<script>alert(1)</script>\x07", "\x1b[31m<script>alert(1)</script>\x1b[0m", "\x1b[38;2;1;2;3m\"><img src=x onerror=alert(1)>",

@@ -110,6 +110,8 @@ type page struct {
 	mathLeft time.Duration
 	picsLeft int            // bytes that pictures may still take
 	attached map[string]any // attachments of the cell being rendered
+	macros   []macro        // what the notebook's formulas have defined so far
+	defined  string         // all of it, in order
 	cut      bool           // a formula was left alone for lack of time, so the result must not be remembered
 }
 
@@ -123,14 +125,20 @@ func (p *page) markdown(b []byte, src string) []byte {
 	if !bearable(text) {
 		return p.r.appendPlain(append(b, `<p class="nb-note">This text is too long or too intricate to be laid out.</p>`...), src)
 	}
-	key := memoKey{kind: kindMarkdown, text: src}
+	// What the notebook defined before is part of what the text means.
+	key := memoKey{kind: kindMarkdown, lang: p.defined, text: src}
+	var formulas []formula
+	if defines(src) {
+		_, formulas = cutTeX(text)
+		p.define(formulas)
+	}
 	if len(p.attached) == 0 {
 		if got, ok := p.r.cells.get(key); ok {
 			return append(b, got...)
 		}
 	}
 	from := len(b)
-	text, formulas := cutTeX(text)
+	text, formulas = cutTeX(text)
 	p.cut = false
 	var blocks []codeBlock
 	raw, err := p.r.toHTML(text, &blocks)
@@ -182,14 +190,21 @@ func (r *Renderer) toHTML(text string, blocks *[]codeBlock) ([]byte, error) {
 
 // math appends a formula: MathML, or its source with the reason where Temml cannot make any.
 func (p *page) math(b []byte, f formula) []byte {
-	key := memoKey{kind: kindInline, text: f.tex}
+	tex := strings.TrimSpace(f.tex)
+	if defines(tex) {
+		if _, tex = cutMacros(tex); strings.TrimSpace(tex) == "" {
+			return b
+		}
+	}
+	tex = p.withMacros(tex)
+	key := memoKey{kind: kindInline, lang: f.source, text: tex}
 	if f.display {
 		key.kind = kindDisplay
 	}
 	got, ok := p.r.formulas.get(key)
 	if !ok {
 		var keep bool
-		if got, keep = p.typeset(f); keep {
+		if got, keep = p.typeset(f, tex); keep {
 			p.r.formulas.put(key, got)
 		} else {
 			p.cut = true
@@ -199,11 +214,11 @@ func (p *page) math(b []byte, f formula) []byte {
 }
 
 // typeset makes a formula's HTML and says whether that is worth remembering.
-func (p *page) typeset(f formula) (out []byte, keep bool) {
+func (p *page) typeset(f formula, tex string) (out []byte, keep bool) {
 	if p.mathLeft <= 0 {
 		return texSource(f, "there are too many formulas on this page"), false
 	}
-	markup, took, err := p.r.temml.mathML(strings.TrimSpace(f.tex), f.display)
+	markup, took, err := p.r.temml.mathML(tex, f.display)
 	p.mathLeft -= took
 	switch {
 	case errors.Is(err, errSlowMath):

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lectern/course/notebook"
 )
 
 func TestFormulasAreFoundWhereJupyterLabFindsThem(t *testing.T) {
@@ -139,7 +141,7 @@ func TestAPageStopsTypesettingWhenItsTimeIsUp(t *testing.T) {
 // hard is what makes readers of Markdown slow: each is repeated up to the longest text that is laid out.
 var hard = []string{"> ", "<div>", "<b><i>", "[", "- ", "*a **a ", "<table><tr><td>", "![x](", "[a](", "`", "`a``b```", "<b>$x$<p>",
 	"${$", `\(`, `\begin{a}`, "$x$ ", "<a href=x>", "&", "<b><i><u><s><em><code><small><strong><p>", "[a]: b\n", "![a][", "~~a", "|a",
-	"http://a.b ", "* * ", "<!--", "<a ", "]", "<p title='", "1. ", "*_", "<details>", "a\n\n", "# \n", "\n    x", "```\n", "\x1b[31m", "a\r"}
+	"http://a.b ", "* * ", "<!--", "<a ", "]", "<p title='", "1. ", "*_", "<details>", "a\n\n", "# \n", "\n    x", `$\def\a{`, `\def\a{}`, `$\newcommand{\a}[1]{x}$ `, "```\n", "\x1b[31m", "a\r"}
 
 func TestHostileTextsTakeBoundedTime(t *testing.T) {
 	t.Parallel()
@@ -156,5 +158,46 @@ func TestHostileTextsTakeBoundedTime(t *testing.T) {
 		if d := time.Since(start); d > 8*time.Second {
 			t.Errorf("%q repeated to %d bytes takes %v", s, len(src), d)
 		}
+	}
+}
+
+func TestDefinitionsHoldForTheRestOfANotebook(t *testing.T) {
+	t.Parallel()
+	r := New()
+	show := func(cells ...string) string {
+		nb := &notebook.Notebook{}
+		for _, c := range cells {
+			nb.Cells = append(nb.Cells, notebook.Cell{Type: notebook.Markdown, Source: c})
+		}
+		var out strings.Builder
+		if err := r.Notebook(&out, nb, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	for _, def := range []string{
+		`$\newcommand{\R}{\mathbb{R}}$`, `$\newcommand\R{\mathbb{R}}$`, `$\renewcommand{\R}{\mathbb{R}}$`, `$\def\R{\mathbb{R}}$`,
+		"$$\n\\newcommand{\\Z}[1]{\\mathbb{Z}_{#1}}\\newcommand{\\R}{\\mathbb{R}}\n$$", `$\newcommand{\R}{\mathbb{N}}$ $\newcommand{\R}{\mathbb{R}}$`,
+	} {
+		for range 2 {
+			if got := show(def, `$x \in \R$`); !strings.Contains(got, "<mo>∈</mo><mi>ℝ</mi>") {
+				t.Errorf("after %s: %s", def, got)
+			}
+		}
+	}
+	if got := show(`$\newcommand{\pair}[2]{\langle #1, #2\rangle}$`, `$\pair{a}{b}$`); !strings.Contains(got, "⟨") {
+		t.Errorf("a macro with arguments: %s", got)
+	}
+	if got := show(`$\DeclareMathOperator*{\argmin}{arg\,min}$`, `$\argmin_x$`); strings.Contains(got, "nb-tex") {
+		t.Errorf("an operator: %s", got)
+	}
+	if got := show(`$\def\a{\b}\def\b{\alpha}\def\al{\beta}$`, `$\a \alpha$`); strings.Count(got, "α") != 2 || strings.Contains(got, "β") {
+		t.Errorf("a macro that uses another: %s", got)
+	}
+	if got := show(`$\newcommand{\x}[1][2]{#1}$`, `$a$`, `$\x$`); !strings.Contains(got, "<mi>a</mi>") || strings.Count(got, "nb-tex") != 2 {
+		t.Errorf("a definition that Temml does not know: %s", got)
+	}
+	if got := show(`$x \in \R$`); strings.Contains(got, "ℕ") || !strings.Contains(got, "nb-tex") && !strings.Contains(got, "ℝ") {
+		t.Errorf("in another notebook: %s", got)
 	}
 }
