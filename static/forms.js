@@ -68,7 +68,7 @@ function upload(form, submitter) {
   if (box) box.hidden = false;
   const started = Date.now();
   const request = new XMLHttpRequest();
-  request.open("POST", submitter?.formAction || form.action);
+  request.open("POST", submitter?.hasAttribute("formaction") ? submitter.formAction : form.getAttribute("action") || location.href);
   request.upload.addEventListener("progress", (event) => {
     if (!event.lengthComputable || !bar) return;
     bar.value = (100 * event.loaded) / event.total;

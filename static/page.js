@@ -54,6 +54,10 @@ function unveil() {
   for (const el of document.querySelectorAll("[data-dismiss], [data-select-all]")) el.hidden = false;
   for (const el of document.querySelectorAll("[data-copy]")) el.hidden = !canCopy;
   document.querySelector("[data-focus]")?.focus();
+  for (const here of document.querySelectorAll(".rail [aria-current], .tabs [aria-current]")) {
+    const row = here.closest("ol, .tabs");
+    row.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - row.clientWidth / 2;
+  }
   tick();
 }
 

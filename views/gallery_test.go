@@ -53,23 +53,28 @@ func serve(t *testing.T, pages map[string]templ.Component) *httptest.Server {
 	return srv
 }
 
-func browser(t *testing.T) context.Context {
-	t.Helper()
+// browser is the one Chromium of this package's tests; each test opens a tab of its own.
+var browser context.Context
+
+func TestMain(m *testing.M) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox)
-	ctx, cancelAll := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancelAll)
+	ctx, cancelAll := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+		fmt.Fprintln(os.Stderr, "start Chromium:", err)
+		os.Exit(1)
 	}
-	return ctx
+	browser = ctx
+	code := m.Run()
+	cancel()
+	cancelAll()
+	os.Exit(code)
 }
 
 // look opens a page at a width in a colour scheme and returns a context with a deadline that stands on it.
-func look(t *testing.T, ctx context.Context, url string, width int64, scheme string) context.Context {
+func look(t *testing.T, url string, width int64, scheme string) context.Context {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(ctx)
+	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a tab: %v", err)
@@ -119,6 +124,7 @@ func shoot(t *testing.T, ctx context.Context, name string) {
 }
 
 func TestPagesHoldUnderTheStrictPolicyAndForEverybody(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
 		t.Fatal(err)
@@ -132,12 +138,11 @@ func TestPagesHoldUnderTheStrictPolicyAndForEverybody(t *testing.T) {
 		}),
 		"/confirm": page1(views.ConfirmPage(views.ConfirmView{Title: "Drop 3 students?", Keeps: "Their work and their marks.", Loses: "Their access to the course.", Button: "Drop", Kind: "danger", Action: "#", Back: "/"})),
 	})
-	ctx := browser(t)
 	for _, path := range []string{"/gallery", "/error", "/confirm"} {
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{1440, 1024, 390} {
 				t.Run(fmt.Sprintf("%s %s %d", path[1:], scheme, width), func(t *testing.T) {
-					ctx := look(t, ctx, srv.URL+path, width, scheme)
+					ctx := look(t, srv.URL+path, width, scheme)
 					evaluate[chromedp.Void](t, ctx, "scrollTo(0, 0)")
 					shoot(t, ctx, fmt.Sprintf("%s-%s-%d", path[1:], scheme, width))
 					if got := evaluate[[]string](t, ctx, "complaints"); len(got) > 0 {
