@@ -47,7 +47,7 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 			Receipt: receiptView(v, sub, len(subs)-i, now), URL: receiptPath(c, a, sub.ID), Notes: sub.Notes})
 	}
 	if t.ReturnedAt != nil {
-		page.Feedback = &views.StudentFeedback{At: when(*t.ReturnedAt, now, loc)}
+		page.Feedback = &views.StudentFeedback{At: when(*t.ReturnedAt, now, loc), Comment: t.Comment}
 		if t.Earned != nil {
 			page.Feedback.Points = pointsText(*t.Earned) + " of " + pointsText(t.Points) + " points"
 		}
