@@ -110,9 +110,10 @@ type page struct {
 	mathLeft time.Duration
 	picsLeft int            // bytes that pictures may still take
 	attached map[string]any // attachments of the cell being rendered
-	macros   []macro        // what the notebook's formulas have defined so far
-	defined  string         // all of it, in order
-	cut      bool           // a formula was left alone for lack of time, so the result must not be remembered
+	file     func(string) []byte
+	macros   []macro // what the notebook's formulas have defined so far
+	defined  string  // all of it, in order
+	once     bool    // what is being rendered must not be remembered: a file or the lack of time is part of it
 }
 
 func (r *Renderer) page() *page { return &page{r: r, mathLeft: mathBudget, picsLeft: maxPictures} }
@@ -127,6 +128,9 @@ func (p *page) markdown(b []byte, src string) []byte {
 	}
 	// What the notebook defined before is part of what the text means.
 	key := memoKey{kind: kindMarkdown, lang: p.defined, text: src}
+	if p.file != nil {
+		key.kind = kindBeside
+	}
 	var formulas []formula
 	if defines(src) {
 		_, formulas = cutTeX(text)
@@ -139,7 +143,7 @@ func (p *page) markdown(b []byte, src string) []byte {
 	}
 	from := len(b)
 	text, formulas = cutTeX(text)
-	p.cut = false
+	p.once = false
 	var blocks []codeBlock
 	raw, err := p.r.toHTML(text, &blocks)
 	if err == nil {
@@ -149,7 +153,7 @@ func (p *page) markdown(b []byte, src string) []byte {
 	if err != nil {
 		return p.r.appendPlain(append(b[:from], `<p class="nb-note">This text could not be laid out.</p>`...), src)
 	}
-	if len(p.attached) == 0 && !p.cut {
+	if len(p.attached) == 0 && !p.once {
 		p.r.cells.put(key, b[from:])
 	}
 	return b
@@ -207,7 +211,7 @@ func (p *page) math(b []byte, f formula) []byte {
 		if got, keep = p.typeset(f, tex); keep {
 			p.r.formulas.put(key, got)
 		} else {
-			p.cut = true
+			p.once = true
 		}
 	}
 	return append(b, got...)

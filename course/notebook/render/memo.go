@@ -17,6 +17,7 @@ type memoKey struct {
 const (
 	kindCode     = 'c'
 	kindMarkdown = 'm'
+	kindBeside   = 'f' // Markdown that could have had pictures from files, but has none
 	kindInline   = '$' // a formula in a line
 	kindDisplay  = 'D' // a formula on its own
 	kindTable    = 't'

@@ -6,7 +6,9 @@ import (
 	_ "image/gif"  // the sizes of these three
 	_ "image/jpeg" // are read before
 	_ "image/png"  // a picture is shown
+	"io/fs"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -152,7 +154,28 @@ func (p *page) fromMarkdown(src string, embedded []string) (picture, string) {
 		}
 		return picture{}, "is of a kind that is not shown"
 	}
-	return picture{}, "is not part of this notebook"
+	return p.beside(src)
+}
+
+// beside finds a picture in a file that lies beside the notebook.
+func (p *page) beside(src string) (picture, string) {
+	u, err := url.Parse(src)
+	if p.file == nil || err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" {
+		return picture{}, "is not part of this notebook"
+	}
+	p.once = true
+	name := path.Clean(u.Path)
+	if !fs.ValidPath(name) {
+		return picture{}, "is not part of this notebook"
+	}
+	content := p.file(name)
+	switch {
+	case content == nil:
+		return picture{}, "is not among the files"
+	case len(content) > maxPicture/4*3:
+		return picture{}, "is too large to be shown here"
+	}
+	return p.picture(base64.StdEncoding.EncodeToString(content))
 }
 
 // attachment finds a raster image among the attachments of the cell.

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"hash/crc32"
 	"image"
 	"image/gif"
@@ -10,8 +11,6 @@ import (
 	"image/png"
 	"strings"
 	"testing"
-
-	"encoding/binary"
 
 	"lectern/course/notebook"
 )
@@ -83,5 +82,51 @@ func TestAPageShowsPicturesUpToABound(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "this page has too many") {
 		t.Error("the page does not say that pictures are missing")
+	}
+}
+
+func TestPicturesMayLieBesideTheNotebook(t *testing.T) {
+	t.Parallel()
+	r := New()
+	raw, _ := base64.StdEncoding.DecodeString(bigPNG())
+	var asked []string
+	file := func(content []byte) func(string) []byte {
+		return func(name string) []byte {
+			asked = append(asked, name)
+			return map[string][]byte{"img/a b.png": content, "x.svg": []byte("<svg/>")}[name]
+		}
+	}
+	show := func(src string, f func(string) []byte) string {
+		var out bytes.Buffer
+		if err := r.Notebook(&out, &notebook.Notebook{Cells: []notebook.Cell{{Type: notebook.Markdown, Source: src}}}, Options{File: f}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	for _, src := range []string{"![p](img/a%20b.png)", "![p](./img/../img/a%20b.png)", `<img src="img/a%20b.png" width="80">`} {
+		if got := show(src, file(raw)); !strings.Contains(got, "data:image/png;base64,"+bigPNG()) {
+			t.Errorf("%s is not shown: %.300s", src, got)
+		}
+		if got := show(src, file(raw[:20])); !strings.Contains(got, "is damaged") {
+			t.Errorf("%s is remembered although the file changed: %.300s", src, got)
+		}
+		if got := show(src, nil); !strings.Contains(got, "is not part of this notebook") {
+			t.Errorf("%s without files: %.300s", src, got)
+		}
+	}
+	asked = nil
+	for _, src := range []string{"../a.png", "/etc/passwd", "http://x.org/a.png", "//x.org/a.png", "a/../../b.png", "", "..", "%2e%2e/a.png", "file:a.png"} {
+		if got := show("![p]("+src+")", file(raw)); strings.Contains(got, "data:") {
+			t.Errorf("%s is shown: %.300s", src, got)
+		}
+	}
+	if len(asked) != 0 {
+		t.Errorf("asked for %q", asked)
+	}
+	if got := show("![p](x.svg)", file(raw)); !strings.Contains(got, "is not a PNG") {
+		t.Errorf("an SVG: %s", got)
+	}
+	if got := show("![p](none.png)", file(raw)); !strings.Contains(got, "is not among the files") {
+		t.Errorf("a missing file: %s", got)
 	}
 }

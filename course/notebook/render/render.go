@@ -51,6 +51,10 @@ type Options struct {
 	// Only picks the cells to show; nil means all. Numbers and ids stay those of the whole notebook.
 	Only func(cell int) bool
 
+	// File returns a file that lies beside the notebook, for pictures that its Markdown names, such as "img/plot.png":
+	// always a clean path that does not lead out of the folder. nil means that there is none.
+	File func(name string) []byte
+
 	// Frame returns the address at the content origin where Raw's document for this output is served under FrameCSP.
 	// With nil, or for an empty address, the page says that the output is not shown and falls back to its text.
 	Frame func(cell, output int, mime string) string
@@ -59,6 +63,7 @@ type Options struct {
 // Notebook writes nb as an <article class="nb">. Cells count from 1 in ids and labels, from 0 in Options.
 func (r *Renderer) Notebook(w io.Writer, nb *notebook.Notebook, opt Options) error {
 	p := r.page()
+	p.file = opt.File
 	lang := nb.Language()
 	b := make([]byte, 0, 64<<10)
 	b = append(b, `<article class="nb"`...)
