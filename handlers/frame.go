@@ -26,6 +26,9 @@ func (s *Site) page(r *http.Request, title string) views.PageView {
 func (s *Site) coursePage(r *http.Request, title, tab string) views.PageView {
 	v := visitOf(r)
 	p := s.page(r, title)
+	if title == v.course.Title { // the course's own page
+		p.Crumbs = p.Crumbs[:0]
+	}
 	p.Crumbs = append(p.Crumbs, views.Crumb{Text: title})
 	if !v.staff() {
 		return p

@@ -52,7 +52,7 @@ func (s *Site) preview(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) pairView(i int, p notebook.Pair) views.PairRow {
 	row := views.PairRow{Number: i + 1, GradeID: p.GradeID, Kind: string(p.Kind), Code: p.Release != nil && p.Release.Type == notebook.Code}
 	if p.Kind.Scored() {
-		row.Points = pointsText(p.Points)
+		row.Points = pointsText(p.Points) + pick(p.Points == 1, " point", " points")
 	}
 	for _, n := range []struct {
 		is   bool
