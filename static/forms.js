@@ -202,8 +202,13 @@ document.addEventListener("change", (event) => {
   event.target.value = "";
 });
 
+// ready puts buttons in place of the browser's own controls, which cannot show what was dropped.
 function ready() {
-  for (const el of document.querySelectorAll("form[data-upload] [data-drop-text]")) el.hidden = false;
+  for (const zone of document.querySelectorAll("form[data-upload] [data-drop]")) {
+    for (const el of zone.querySelectorAll("[data-drop-text], [data-drop-pick]")) el.hidden = false;
+    for (const el of zone.querySelectorAll("[data-drop-plain]")) el.hidden = true;
+    for (const el of zone.querySelectorAll('input[type="file"]')) el.classList.add("visually-hidden");
+  }
 }
 document.addEventListener("lectern:swapped", ready);
 ready();

@@ -118,6 +118,7 @@ func TestADialogAsksBeforeSomethingIsLost(t *testing.T) {
 	open := `document.querySelector("main a.button").click()`
 	evaluate[chromedp.Void](t, ctx, open)
 	until(t, ctx, `document.getElementById("drop").open`)
+	shoot(t, ctx, "dialog")
 	evaluate[chromedp.Void](t, ctx, `document.querySelector("#drop button[formmethod=dialog]").click()`)
 	until(t, ctx, `!document.getElementById("drop").open`)
 	if got := s.posts.Load(); got != 0 {
@@ -175,11 +176,13 @@ func TestAnUploadSendsWhatIsListedAndShowsTheAnswer(t *testing.T) {
 	ctx := look(t, s.URL+"/", 1024, "light")
 
 	evaluate[chromedp.Void](t, ctx, dropped)
+	shoot(t, ctx, "upload")
 	if names := evaluate[string](t, ctx, `document.querySelector(".filelist").innerText`); !strings.Contains(names, "hw1.ipynb") || strings.Count(names, "data.csv") != 1 || !strings.Contains(names, "5 bytes") {
 		t.Errorf("the list says %q, want each file once with its size", names)
 	}
 	evaluate[chromedp.Void](t, ctx, `document.querySelector("main form button.button").click()`)
 	until(t, ctx, `document.querySelector(".notice.tone-bad") === document.activeElement`)
+	shoot(t, ctx, "upload-refused")
 	want := []string{"hw1.ipynb={}", "data.csv=a,b,c"}
 	mu.Lock()
 	if !slices.Equal(got, want) {
@@ -255,6 +258,7 @@ func TestAFailedLaunchSaysWhyAndOffersToTryAgain(t *testing.T) {
 
 	until(t, ctx, `!document.querySelector("[data-launch-failure]").hidden && document.querySelector("[data-launch-reason]").textContent === "The image is gone <b>."`)
 	until(t, ctx, `new URL(document.querySelector("[data-launch-retry]").action).pathname === "/again" && document.querySelector("[data-step]").dataset.state === "failed"`)
+	shoot(t, ctx, "launch-failed")
 }
 
 func TestEventsMoveBarsAndSwapFragments(t *testing.T) {
@@ -299,4 +303,5 @@ func TestKeysPressWhatTheyNameUnlessOneTypes(t *testing.T) {
 	evaluate[chromedp.Void](t, ctx, `document.activeElement.blur()`)
 	key("?")
 	until(t, ctx, `document.getElementById("keys").open && document.getElementById("keys").innerText.includes("Next paper")`)
+	shoot(t, ctx, "keys")
 }
