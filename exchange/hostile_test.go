@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -273,5 +274,56 @@ func TestANotebookThatIsNeverQuietIsTakenAndFlagged(t *testing.T) {
 	}
 	if f := s.Files[2]; f.Unsettled || f.Broken || len(s.Doubtful()) != 2 {
 		t.Errorf("calm.txt = %+v; doubtful %v", f, s.Doubtful())
+	}
+}
+
+func TestNothingIsWrittenThroughALinkAStudentPlanted(t *testing.T) {
+	t.Parallel()
+	ctx, x := context.Background(), open(t, t.TempDir())
+	release(t, x, map[string]string{"a.ipynb": notebook, "data/x.csv": "1"})
+	outside := t.TempDir()
+	put(t, outside, map[string]string{"a.ipynb": canary, "data/x.csv": canary, "home/keep": canary})
+	before := contents(t, outside)
+	m, err := x.Home("c1", "student1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant := func(target, name string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(m.Home, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(m.Home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"ps1", "release", "feedback", ".staging", "ps1-2021-11-23-185013"} {
+		plant(outside, name)
+	}
+	if fresh, err := x.Fetch(ctx, theWork); err != nil || fresh {
+		t.Errorf("Fetch onto a link = %v, %v; want it left alone", fresh, err)
+	}
+	kept, err := x.StartOver(ctx, theWork, due)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat(filepath.Join(m.Home, kept)); err != nil || st.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was not kept as a link: %v, %v", st, err)
+	}
+	if _, err := x.TakeSnapshot(ctx, theWork, due); err != nil {
+		t.Fatal(err)
+	}
+	// A link stands where the copy would be kept.
+	if _, err := x.StartOver(ctx, theWork, due.Add(time.Second)); !course.IsKind(err, course.Conflict) {
+		t.Errorf("StartOver onto a link = %v, want a conflict", err)
+	}
+	plant(outside, "ps1/data")
+	plant(filepath.Join(outside, "a.ipynb"), "ps1/x (saved 2021-11-23 18.50.12).csv")
+	name, err := x.RestoreFile(ctx, theWork, due, "data/x.csv")
+	if err != nil || name != "x (saved 2021-11-23 18.50.12, 2).csv" {
+		t.Errorf("RestoreFile = %q, %v", name, err)
+	}
+	if after := contents(t, outside); !maps.Equal(before, after) {
+		t.Errorf("outside was %v, is %v", before, after)
 	}
 }

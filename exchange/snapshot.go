@@ -35,6 +35,9 @@ func (x *Exchange) Collect(ctx context.Context, w Work, at time.Time, record Rec
 	if err != nil {
 		return s, err
 	}
+	// Two at once must not leave the older one in submitted/: what is recorded
+	// last is also laid out last.
+	defer x.locks.lock("record of " + w.String())()
 	counts, err := record(ctx, s)
 	fail.At("collect.recorded")
 	if err != nil || !counts {

@@ -22,7 +22,7 @@ type Swept struct {
 type Recorded func(ctx context.Context, w Work, at time.Time) (bool, error)
 
 // Sweep removes what crashes left behind: stages last touched before the given
-// time and, if recorded is not nil, snapshots taken before it that no record
+// time and, if recorded is not nil, snapshots put on disk before it that no record
 // knows. Choose a time no move can still be running since; a day is plenty. It
 // goes on past what it cannot remove and reports that at the end.
 func (x *Exchange) Sweep(ctx context.Context, before time.Time, recorded Recorded) (Swept, error) {
@@ -98,12 +98,17 @@ func (x *Exchange) sweepHistory(ctx context.Context, slug string, before time.Ti
 			if err := ctx.Err(); err != nil {
 				return n, err
 			}
-			if !at.Before(before) {
+			snap := filepath.Join(dir, at.Format(course.SnapshotForm))
+			// Its name may be a due time long past: only the disk knows whether
+			// the one who made it may be about to record it.
+			st, err := os.Lstat(snap)
+			if err != nil || !st.ModTime().Before(before) {
+				faults = append(faults, err)
 				continue
 			}
 			known, err := recorded(ctx, w, at)
 			if err == nil && !known {
-				err = x.away(slug, filepath.Join(dir, at.Format(course.SnapshotForm)))
+				err = x.away(slug, snap)
 				n++
 			}
 			faults = append(faults, err)
