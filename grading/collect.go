@@ -117,27 +117,12 @@ func (c *Collector) Collect(ctx context.Context, args store.CollectArgs) error {
 	return c.Store.MarkCollected(ctx, args.AssignmentID, args.MemberID, due, now, why)
 }
 
-// Deadlines looks once a second for work that has become due, and puts its
-// collection into the queue, until ctx ends. Two programs doing so do no harm.
-func (c *Collector) Deadlines(ctx context.Context, every time.Duration) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := c.enqueueDue(ctx); err != nil && ctx.Err() == nil {
-			c.Log.Error("looking for due work", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
 // dueAtOnce bounds one statement's work; the next look takes the rest.
 const dueAtOnce = 500
 
-func (c *Collector) enqueueDue(ctx context.Context) error {
+// EnqueueDue puts the collection of work that has become due into the queue. Two
+// programs doing so do no harm.
+func (c *Collector) EnqueueDue(ctx context.Context) error {
 	due, err := c.Store.DueWork(ctx, c.Now(), dueAtOnce)
 	if err != nil {
 		return err

@@ -70,14 +70,23 @@ func stopJobs(ctx context.Context, client *river.Client[pgx.Tx]) error {
 	return client.StopAndCancel(hard)
 }
 
-// runReleases publishes scheduled assignments when they open.
-func (h *house) runReleases(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+// loop does something over and over until ctx ends. A failure that lasts is
+// logged when it begins and when it ends, not at every try.
+func (h *house) loop(ctx context.Context, name string, every time.Duration, do func(context.Context) error) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	failing := false
 	for {
-		if err := h.preparer.ReleaseScheduled(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			h.log.Error("scheduled releases", "error", err)
+		err := do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !failing:
+			h.log.Error("loop fails", "loop", name, "error", err)
+		case err == nil && failing:
+			h.log.Info("loop works again", "loop", name)
 		}
+		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return nil
@@ -86,22 +95,16 @@ func (h *house) runReleases(ctx context.Context) error {
 	}
 }
 
-// runSweeps removes once an hour what crashes left behind a day ago.
-func (h *house) runSweeps(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		swept, err := h.exchange.Sweep(ctx, time.Now().Add(-24*time.Hour), h.collector.Recorded)
-		if err != nil && ctx.Err() == nil {
-			h.log.Error("sweep", "error", err)
-		}
-		if swept.Staged+swept.Snapshots > 0 {
-			h.log.Info("swept", "stages", swept.Staged, "snapshots", swept.Snapshots)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+// release publishes scheduled assignments that open now.
+func (h *house) release(ctx context.Context) error {
+	return h.preparer.ReleaseScheduled(ctx, time.Now())
+}
+
+// sweep removes what crashes left behind a day ago.
+func (h *house) sweep(ctx context.Context) error {
+	swept, err := h.exchange.Sweep(ctx, time.Now().Add(-24*time.Hour), h.collector.Recorded)
+	if swept.Staged+swept.Snapshots > 0 {
+		h.log.Info("swept", "stages", swept.Staged, "snapshots", swept.Snapshots)
 	}
+	return err
 }

@@ -135,9 +135,12 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.runWorkspaces(ctx) })
 	g.Go(func() error { return site.Run(ctx) })
 	g.Go(func() error { return h.runJobs(ctx) })
-	g.Go(func() error { return h.runReleases(ctx) })
-	g.Go(func() error { return h.runSweeps(ctx) })
-	g.Go(func() error { return h.collector.Deadlines(ctx, time.Second) })
+	g.Go(func() error { return h.loop(ctx, "releases", time.Second, h.release) })
+	g.Go(func() error { return h.loop(ctx, "deadlines", time.Second, h.collector.EnqueueDue) })
+	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
+	if h.cluster != nil {
+		g.Go(func() error { return h.cluster.Watch(ctx, h.log) })
+	}
 	g.Go(func() error {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
@@ -33,16 +34,18 @@ type Config struct {
 type Cluster struct {
 	URL string // for the superuser `lectern`, database `postgres`
 
+	cfg    Config
 	dir    string
 	bin    string
 	socket string
 	cred   *syscall.Credential
+	lock   *os.File
 	cmd    *exec.Cmd
 	done   chan error
 }
 
 // Start makes the cluster if it is missing and runs it. It returns when the
-// server answers. A server left over from a killed process is taken over.
+// server answers.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -52,15 +55,15 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, bin: bin, done: make(chan error, 1)}
+	c := &Cluster{cfg: cfg, dir: dir, bin: bin, done: make(chan error, 1)}
 	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("cluster: prepare %s: %w", dir, err)
 	}
 	c.URL = (&url.URL{Scheme: "postgres", Host: "", Path: "/postgres", RawQuery: url.Values{
 		"host": {c.socket}, "user": {"lectern"}, "sslmode": {"disable"},
 	}.Encode()}).String()
-	if !cfg.Ephemeral && c.answers(ctx) == nil {
-		return c, nil
+	if err := c.own(ctx); err != nil {
+		return nil, err
 	}
 	if err := c.launch(cfg); err != nil {
 		return nil, fmt.Errorf("cluster: start: %w", err)
@@ -70,6 +73,28 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("cluster: %w; its log ends:\n%s", err, c.LogTail())
 	}
 	return c, nil
+}
+
+// own makes sure that no other program runs this cluster, and ends a server that
+// a killed one left behind: it is no child of ours, so we could not watch it.
+func (c *Cluster) own(ctx context.Context) error {
+	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	c.lock = lock // held until this process ends, however it does
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("cluster: another program runs the database in %s", c.dir)
+	}
+	if c.answers(ctx) != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if out, err := c.command(ctx, "pg_ctl", "-D", filepath.Join(c.dir, "data"), "-m", "fast", "-w", "stop").CombinedOutput(); err != nil {
+		return fmt.Errorf("cluster: end the server left behind: %w: %s", err, out)
+	}
+	return nil
 }
 
 // prepare makes the directories and, once, the data directory.
@@ -196,14 +221,26 @@ func (c *Cluster) Database(ctx context.Context, name string) (string, error) {
 	return u.String(), nil
 }
 
-// Stop ends the server in good order: open transactions are rolled back. A
-// server that was taken over is stopped too.
-func (c *Cluster) Stop() error {
-	if c.cmd == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-		defer cancel()
-		return c.command(ctx, "pg_ctl", "-D", filepath.Join(c.dir, "data"), "-m", "fast", "-w", "stop").Run()
+// Watch starts the server again whenever it ends by itself, until ctx ends. What
+// was committed is there again; what was not is rolled back.
+func (c *Cluster) Watch(ctx context.Context, log *slog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-c.done:
+			log.Error("the database server ended and is started again", "error", err, "log", c.LogTail())
+			time.Sleep(time.Second)
+			if err := c.launch(c.cfg); err != nil {
+				return fmt.Errorf("cluster: restart: %w", err)
+			}
+		}
 	}
+}
+
+// Stop ends the server in good order: open transactions are rolled back.
+func (c *Cluster) Stop() error {
+	defer c.lock.Close()
 	_ = c.cmd.Process.Signal(syscall.SIGINT) // "fast" shutdown
 	select {
 	case <-c.done:
@@ -215,13 +252,8 @@ func (c *Cluster) Stop() error {
 	}
 }
 
-// PID is the server's process, for tests that hurt it; 0 if it was taken over.
-func (c *Cluster) PID() int {
-	if c.cmd == nil {
-		return 0
-	}
-	return c.cmd.Process.Pid
-}
+// PID is the server's process, for tests that hurt it.
+func (c *Cluster) PID() int { return c.cmd.Process.Pid }
 
 // LogTail is the last 2 kB of the server's log.
 func (c *Cluster) LogTail() string {
