@@ -106,3 +106,8 @@ func plural(n int, unit string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, unit)
 }
+
+// exactTime is wallTime to the second, for a receipt.
+func exactTime(t time.Time, loc *time.Location) string {
+	return t.In(loc).Format("Mon 2 Jan 2006, 15:04:05 MST")
+}
