@@ -26,7 +26,9 @@ func signInPath(next string) string {
 
 func rosterPath(course string) string { return coursePath(course) + "/roster" }
 
-func memberPath(course, login string) string { return rosterPath(course) + "/" + url.PathEscape(login) }
+func memberPath(course, login string) string {
+	return coursePath(course) + "/people/" + url.PathEscape(login)
+}
 
 func settingsPath(course string) string { return coursePath(course) + "/settings" }
 

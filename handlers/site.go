@@ -76,7 +76,7 @@ func New(s Site) *Site {
 	site.work = newWork(site.Config, site.Store, site.Workspaces, site.Log, site.Now)
 	site.content = &content{origins: site.Content, site: site.SiteURL.String(), store: site.Store, exchange: site.Exchange,
 		render: site.Render, log: site.Log, now: site.Now}
-	site.handler = site.router()
+	site.handler = site.router(site.routes())
 	return site
 }
 
@@ -106,8 +106,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// router lays the middleware around the list of routes.
-func (s *Site) router() http.Handler {
+// router lays the middleware around a list of routes.
+func (s *Site) router(list []route) http.Handler {
 	r := chi.NewRouter()
 	r.NotFound(s.serve(func(http.ResponseWriter, *http.Request) error {
 		return course.Problemf(course.NotFound, "There is no page at this address.")
@@ -115,7 +115,7 @@ func (s *Site) router() http.Handler {
 	r.MethodNotAllowed(s.serve(func(http.ResponseWriter, *http.Request) error {
 		return course.Problemf(course.NotFound, "There is no page at this address.")
 	}))
-	for _, rt := range s.routes() {
+	for _, rt := range list {
 		r.Method(rt.method, rt.pattern, s.serve(s.authorise(rt.who, rt.handle)))
 	}
 	guard := http.NewCrossOriginProtection()

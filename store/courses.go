@@ -73,8 +73,17 @@ func (s *Store) AddCourseOnce(ctx context.Context, c *course.Course, instructor 
 // ChangeCourse sets title, term, image and zone. A new zone keeps every wall
 // time: what was due at 23:59 there is due at 23:59 here.
 func (s *Store) ChangeCourse(ctx context.Context, c course.Course) error {
+	return s.InTx(ctx, func(tx *Store) error {
+		if err := tx.lockRoster(ctx, c.ID); err != nil {
+			return err
+		}
+		return tx.changeCourse(ctx, c)
+	})
+}
+
+func (s *Store) changeCourse(ctx context.Context, c course.Course) error {
 	_, err := exec(ctx, s.db, "course", `
-		with old as (select zone from courses where id = $1 for update),
+		with old as (select zone from courses where id = $1),
 		a as (update assignments set
 			opens_at = opens_at at time zone (select zone from old) at time zone $5,
 			due_at = due_at at time zone (select zone from old) at time zone $5

@@ -82,7 +82,7 @@ func (s *Store) MayDescribe(ctx context.Context, u course.UserID, by course.User
 	return yes, nil
 }
 
-// lockRoster makes changes of one course's roster wait for each other.
+// lockRoster makes changes of one course's roster, or zone, wait for each other.
 func (s *Store) lockRoster(ctx context.Context, c course.ID) error {
 	_, err := exec(ctx, s.db, "roster", `select from courses where id = $1 for update`, c)
 	return err
