@@ -150,9 +150,14 @@ func (s *Site) submissionsZip(w http.ResponseWriter, r *http.Request) error {
 	}
 	var items []exchange.Download
 	for _, row := range rows {
-		if len(chosen) == 0 || chosen[row.Login] {
-			items = append(items, exchange.Download{Login: row.Login, Assignment: v.assignment.Slug})
+		if len(chosen) > 0 && !chosen[row.Login] {
+			continue
 		}
+		at, err := time.Parse(course.SnapshotForm, *row.Snapshot)
+		if err != nil {
+			return fmt.Errorf("handlers: snapshot of submission %d: %w", *row.SubmissionID, err)
+		}
+		items = append(items, exchange.Download{Login: row.Login, Assignment: v.assignment.Slug, At: at})
 	}
 	if len(items) == 0 {
 		return course.Problemf(course.NotFound, "Nobody has handed anything in yet.")

@@ -26,6 +26,7 @@ type SubmissionRow struct {
 	SubmissionID *course.SubmissionID
 	TakenAt      *time.Time
 	Kind         *string
+	Snapshot     *string
 	LateSeconds  *int64
 	Notes        int // what was left out or doubtful in it
 
@@ -62,7 +63,7 @@ const submissionTable = `
 	), class as (
 		select m.id as member_id, u.login, u.name, m.section, m.dropped_at is not null as dropped,
 			w.fetched_at, w.collected_at, w.collect_error, e.due_at as own_due_at, coalesce(t.n, 0) as attempts,
-			s.id as submission_id, s.taken_at, s.kind, s.late_seconds, coalesce(cardinality(s.notes), 0) as notes,
+			s.id as submission_id, s.taken_at, s.kind, s.snapshot, s.late_seconds, coalesce(cardinality(s.notes), 0) as notes,
 			k.points, f.staged_at, f.returned_at
 		from assignments a
 		join members m on m.course_id = a.course_id
@@ -172,7 +173,7 @@ func (s *Store) OpenedWork(ctx context.Context, id course.AssignmentID) ([]cours
 func (s *Store) MarkCollected(ctx context.Context, a course.AssignmentID, m course.MemberID, due, at time.Time, why string) error {
 	_, err := exec(ctx, s.db, "collected", `
 		update works set collected_at = $4, collect_error = nullif($5, ''),
-			collected_for = case when $3 > '0001-01-02' then greatest(collected_for, $3) else collected_for end
+			collected_for = case when $3::timestamptz > '0001-01-02' then greatest(collected_for, $3) else collected_for end
 		where assignment_id = $1 and member_id = $2`, a, m, due, at, why)
 	return err
 }
@@ -234,4 +235,19 @@ func (s *Store) Neighbours(ctx context.Context, id course.AssignmentID, login st
 		return "", "", fmt.Errorf("store: neighbours: %w", err)
 	}
 	return prev, next, nil
+}
+
+// CountedWork is a snapshot that counts, and where it lies.
+type CountedWork struct {
+	Course, Login, Assignment string
+	Snapshot                  string
+}
+
+// CountedSince lists the submissions that count and were recorded after a time.
+func (s *Store) CountedSince(ctx context.Context, since time.Time) ([]CountedWork, error) {
+	return many[CountedWork](ctx, s.db, "submissions", `
+		select c.slug as course, u.login, a.slug as assignment, s.snapshot
+		from submissions s join assignments a on a.id = s.assignment_id join courses c on c.id = a.course_id
+		join members m on m.id = s.member_id join users u on u.id = m.user_id
+		where s.counts and s.recorded_at > $1 order by s.id`, since)
 }

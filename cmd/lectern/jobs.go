@@ -100,8 +100,12 @@ func (h *house) release(ctx context.Context) error {
 	return h.preparer.ReleaseScheduled(ctx, time.Now())
 }
 
-// sweep removes what crashes left behind a day ago.
+// sweep mends what crashes left behind: it lays out submissions of the last days
+// and removes unrecorded files older than a day.
 func (h *house) sweep(ctx context.Context) error {
+	if err := h.collector.LayOut(ctx, time.Now().Add(-72*time.Hour)); err != nil {
+		return err
+	}
 	swept, err := h.exchange.Sweep(ctx, time.Now().Add(-24*time.Hour), h.collector.Recorded)
 	if swept.Staged+swept.Snapshots > 0 {
 		h.log.Info("swept", "stages", swept.Staged, "snapshots", swept.Snapshots)
