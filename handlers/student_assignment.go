@@ -47,6 +47,10 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 			Receipt: receiptView(v, sub, len(subs)-i, now), URL: receiptPath(c, a, sub.ID), Notes: sub.Notes})
 	}
 	if t.ReturnedAt != nil {
+		// Like "last seen", and unlike everything else, this is noted on looking.
+		if err := s.Store.MarkSeen(r.Context(), v.assignment.ID, v.member.ID, now); err != nil {
+			return err
+		}
 		page.Feedback = &views.StudentFeedback{At: when(*t.ReturnedAt, now, loc), Comment: t.Comment}
 		if t.Earned != nil {
 			page.Feedback.Points = pointsText(*t.Earned) + " of " + pointsText(t.Points) + " points"
