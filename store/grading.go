@@ -142,15 +142,16 @@ type Due struct {
 	DueAt        time.Time
 }
 
-// DueWork lists opened work whose due time has come and that was not collected
-// for that time yet, at most limit of it, the longest due first.
+// DueWork lists work that was opened in time, whose due time has come and that
+// was not collected for that time yet, at most limit of it, the longest due
+// first. Of work first opened later there was nothing to collect then.
 func (s *Store) DueWork(ctx context.Context, now time.Time, limit int) ([]Due, error) {
 	return many[Due](ctx, s.db, "due work", `
 		select w.assignment_id, w.member_id, coalesce(e.due_at, a.due_at) as due_at
 		from works w
 		join assignments a on a.id = w.assignment_id and a.released_at is not null and a.archived_at is null
 		left join extensions e on e.assignment_id = w.assignment_id and e.member_id = w.member_id
-		where coalesce(e.due_at, a.due_at) <= $1
+		where coalesce(e.due_at, a.due_at) <= $1 and w.fetched_at <= coalesce(e.due_at, a.due_at)
 			and (w.collected_for is null or w.collected_for < coalesce(e.due_at, a.due_at))
 			and not exists (select from river_job j where j.kind = 'collect' and j.finalized_at is null
 				and j.args @> jsonb_build_object('assignment_id', w.assignment_id, 'member_id', w.member_id))
