@@ -36,7 +36,7 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	}
 	if returned > 0 {
 		page.Figures = []views.Figure{{Label: "my points so far", Value: pointsText(earned), Of: "of " + pointsText(of)},
-			{Label: "returned", Value: plural(returned, "assignment"), Of: "of " + plural(len(tasks), "assignment")}}
+			{Label: "assignments returned", Value: plainNumber(returned), Of: "of " + plainNumber(len(tasks))}}
 	}
 	return s.show(w, r, views.StudentCourse(page))
 }
