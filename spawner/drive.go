@@ -164,11 +164,6 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 		return seen
 	}
 	s.fill(&seen, row, c)
-	if seen.KernelOOM && row.State == Running {
-		s.mu.Lock()
-		delete(s.noticed, row.ID)
-		s.mu.Unlock()
-	}
 	quiet := s.policy.IdleAfter > 0 && s.now().Sub(seen.ActiveAt) > s.policy.IdleAfter/2
 	if row.State == Running && seen.Mine && seen.Phase == container.Up && quiet {
 		if a, err := s.jupyter.Activity(s.life, Target{c.Addr, row.Token}); err == nil {
@@ -193,7 +188,11 @@ func (s *Spawner) fill(seen *Seen, row Row, c container.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen.ActiveAt = later(row.LastActivityAt, s.touched[row.ID])
-	seen.KernelOOM = s.noticed[row.ID] && c.Phase == container.Up
+	killed, ok := s.noticed[row.ID]
+	seen.KernelOOM = ok && c.Phase == container.Up
+	// An engine may tell of the killing and then forget it in the status of a
+	// container that ended of it at once.
+	seen.OOM = seen.OOM || ok && s.now().Sub(killed) < 5*time.Second
 }
 
 // do is one action. An error means that looking again is all there is to do.

@@ -84,6 +84,16 @@ func TestDeathIsNoticed(t *testing.T) {
 		{"crash", func(w *world, n string) { w.engine.Exit(n, 1, false, false) }, time.Second, spawner.Failed, spawner.Crashed},
 		{"crash without an event", func(w *world, n string) { w.engine.Exit(n, 1, false, true) }, 16 * time.Second, spawner.Failed, spawner.Crashed},
 		{"memory", func(w *world, n string) { w.engine.Exit(n, 137, true, false) }, time.Second, spawner.Failed, spawner.OutOfMem},
+		{"memory, by event alone", func(w *world, n string) {
+			w.engine.KillKernel(n)
+			time.Sleep(100 * time.Millisecond)
+			w.engine.Exit(n, 137, false, false)
+		}, time.Second, spawner.Failed, spawner.OutOfMem},
+		{"crash long after a kernel was killed", func(w *world, n string) {
+			w.engine.KillKernel(n)
+			time.Sleep(time.Minute)
+			w.engine.Exit(n, 137, false, false)
+		}, time.Second, spawner.Failed, spawner.Crashed},
 		{"removed", func(w *world, n string) { w.engine.Vanish(n, false) }, time.Second, spawner.Failed, spawner.Gone},
 		{"removed without an event", func(w *world, n string) { w.engine.Vanish(n, true) }, 16 * time.Second, spawner.Failed, spawner.Gone},
 		{"quit", func(w *world, n string) { w.engine.Exit(n, 0, false, false) }, time.Second, spawner.Stopped, spawner.QuitSelf},

@@ -60,7 +60,7 @@ func (s *Spawner) listen() {
 			}
 			if e.Kind == container.OutOfMemory {
 				s.mu.Lock()
-				s.noticed[id] = true
+				s.noticed[id] = s.now()
 				s.mu.Unlock()
 			}
 			s.kick(id)

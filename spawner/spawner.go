@@ -40,7 +40,7 @@ type Spawner struct {
 	closed  bool
 	drivers map[string]*driver
 	touched map[string]time.Time // input seen by the proxy, not yet in the database
-	noticed map[string]bool      // workspaces where something was killed for want of memory
+	noticed map[string]time.Time // when something was last killed for want of memory
 	warned  map[string]time.Time // the stop that was announced
 	targets map[string]target
 	watches map[string]map[chan struct{}]bool
@@ -115,7 +115,7 @@ func New(c Config) *Spawner {
 	s := &Spawner{
 		rows: c.Rows, engine: c.Engine, jupyter: c.Jupyter, plan: c.Plan, warn: c.Warn,
 		policy: c.Policy, realm: c.Realm, log: c.Log, now: c.Now,
-		drivers: map[string]*driver{}, touched: map[string]time.Time{}, noticed: map[string]bool{},
+		drivers: map[string]*driver{}, touched: map[string]time.Time{}, noticed: map[string]time.Time{},
 		warned: map[string]time.Time{}, targets: map[string]target{},
 		watches: map[string]map[chan struct{}]bool{}, usual: map[string][]time.Duration{},
 	}
@@ -280,7 +280,7 @@ func (s *Spawner) save(ctx context.Context, old, row Row) error {
 	if row.State == Running && old.State == Starting {
 		s.learn(row)
 	}
-	if row.State.Resting() {
+	if row.State.Resting() || row.State == Queued {
 		s.mu.Lock()
 		maps.DeleteFunc(s.touched, func(id string, _ time.Time) bool { return id == row.ID })
 		delete(s.noticed, row.ID)

@@ -88,12 +88,14 @@ const (
 
 // Status is one container as seen now.
 type Status struct {
-	ID, Name  string
-	Labels    map[string]string
-	Phase     Phase
-	Addr      string // host:port to dial; empty unless running
-	ExitCode  int    // 0 unless Exited
-	OOM       bool   // the kernel killed something in it for want of memory
+	ID, Name string
+	Labels   map[string]string
+	Phase    Phase
+	Addr     string // host:port to dial; empty unless running
+	ExitCode int    // 0 unless Exited
+	// OOM: the kernel killed something in it for want of memory. An engine may
+	// miss it here and tell by an event, or the other way round.
+	OOM       bool
 	StartedAt time.Time
 	EndedAt   time.Time // zero unless Exited
 }

@@ -155,13 +155,30 @@ func TestDockerTellsOfWantOfMemory(t *testing.T) {
 	got, err := r.Engine.Start(t.Context(), container.Workspace(p))
 	must(t, err)
 	enginetest.Answers(t, got.Addr, p.Token)
-	ctx, done := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), 30*time.Second)
 	defer done()
-	_, _, _ = enginetest.Call(ctx, http.MethodPost, got.Addr, p.Token, "/stub/eat")
-	enginetest.Await(t, "the end by want of memory", func() bool {
-		s, err := r.Engine.Inspect(t.Context(), p.Name)
-		return err == nil && s.Phase == container.Exited && s.OOM && s.ExitCode == 137
+	told := make(chan struct{}, 9)
+	go r.Engine.Events(ctx, p.Labels, func(e container.Event) {
+		if e.Kind == container.OutOfMemory {
+			told <- struct{}{}
+		}
 	})
+	time.AfterFunc(time.Second, func() { _, _, _ = enginetest.Call(ctx, http.MethodPost, got.Addr, p.Token, "/stub/eat") })
+	var s container.Status
+	enginetest.Await(t, "the end by want of memory", func() bool {
+		s, err = r.Engine.Inspect(t.Context(), p.Name)
+		return err == nil && s.Phase == container.Exited
+	})
+	if s.ExitCode != 137 {
+		t.Errorf("ended with %d, want 137: killed", s.ExitCode)
+	}
+	if !s.OOM {
+		select {
+		case <-told:
+		case <-ctx.Done():
+			t.Errorf("neither %+v nor an event says that memory was short", s)
+		}
+	}
 }
 
 // An engine that is stopped, as by SIGSTOP, must not hang whoever asks.
