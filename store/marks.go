@@ -71,6 +71,11 @@ var markOrders = map[string]string{
 	"": "u.login", "name": "lower(u.name)", "section": "m.section", "points": "e.points", "at": "e.at",
 }
 
+// currentMark finds the mark of m for the whole of a, by one step into an index:
+// that is quick for a class of any size, whatever the planner knows of it.
+const currentMark = `select * from mark_events x
+	where x.assignment_id = a.id and x.member_id = m.id and x.notebook = '' and x.question = '' order by x.id desc limit 1`
+
 // MarkTable lists a course's students with their mark for the whole of an assignment.
 func (s *Store) MarkTable(ctx context.Context, id course.AssignmentID, q MarkQuery) ([]MarkRow, error) {
 	state, known := markStates[q.State]
@@ -89,8 +94,7 @@ func (s *Store) MarkTable(ctx context.Context, id course.AssignmentID, q MarkQue
 		from assignments a join members m on m.course_id = a.course_id join users u on u.id = m.user_id
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join feedbacks f on f.assignment_id = a.id and f.member_id = m.id
-		left join (select distinct on (member_id) * from mark_events
-			where assignment_id = $1 and notebook = '' and question = '' order by member_id, id desc) e on e.member_id = m.id
+		left join lateral (`+currentMark+`) e on true
 		left join users g on g.id = e.actor
 		where a.id = $1 and `+state+`
 			and case when cardinality($2::text[]) > 0 then u.login = any($2) else m.role = 'student' and m.dropped_at is null end
@@ -122,8 +126,7 @@ func (s *Store) MarkCounts(ctx context.Context, id course.AssignmentID) (MarkCou
 			coalesce(array_agg(distinct m.section order by m.section) filter (where m.section <> ''), '{}') as sections
 		from assignments a join members m on m.course_id = a.course_id and m.role = 'student' and m.dropped_at is null
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
-		left join (select distinct on (member_id) member_id, points from mark_events
-			where assignment_id = $1 and notebook = '' and question = '' order by member_id, id desc) e on e.member_id = m.id
+		left join lateral (`+currentMark+`) e on true
 		where a.id = $1`, id)
 }
 
