@@ -10,7 +10,7 @@ run: ## set up, build, start with a demo course
 test: ## everything: unit, Postgres, Docker, browser
 	@exec deploy/test
 
-bench: ## the figures in docs/measurements.md
+bench: ## the figures, printed
 	@deploy/setup test
 	go test -run '^$$' -bench . -p 1 -timeout 60m ./...
 
