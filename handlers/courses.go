@@ -93,10 +93,10 @@ func courseFields(c course.Course, errs []views.FieldError) views.CourseFields {
 	zones := append([]string{}, commonZones...)
 	return views.CourseFields{Errors: errs, Zones: zones,
 		Title: views.FieldView{Name: "title", Label: "Title", Value: c.Title, Error: errorOf(errs, "title")},
-		Slug: views.FieldView{Name: "slug", Label: "Short name", Value: c.Slug, Error: errorOf(errs, "slug"), Optional: true, Short: true,
+		Slug: views.FieldView{Name: "slug", Label: "Short name", Value: c.Slug, Error: errorOf(errs, "slug"), Optional: true,
 			Hint: "Names the course in addresses and directories, so it stays for good. Made from the title if you leave it empty."},
 		Term: views.FieldView{Name: "term", Label: "Term", Value: c.Term, Error: errorOf(errs, "term"), Optional: true, Short: true, Placeholder: "Fall 2026"},
-		Zone: views.FieldView{Name: "zone", Label: "Time zone", Value: c.Zone, Error: errorOf(errs, "zone"), Short: true, Autocomplete: "off",
+		Zone: views.FieldView{Name: "zone", Label: "Time zone", Value: c.Zone, Error: errorOf(errs, "zone"), Autocomplete: "off",
 			Hint: "All times of the course are read in it: Europe/Berlin, America/Chicago, …"},
 		Image: views.FieldView{Name: "image", Label: "Notebook image", Value: c.Image, Error: errorOf(errs, "image"), Autocomplete: "off",
 			Hint: "The environment that notebooks open in, unless an assignment names another. Any image with JupyterLab works."}}
@@ -121,6 +121,7 @@ func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 	path := settingsPath(was.Slug)
 	p := views.CourseSettingsView{Page: s.coursePage(r, "Settings", "settings"), Action: path, ArchiveURL: path + "/archive",
 		Archived: was.ArchivedAt != nil, Fields: courseFields(c, errs)}
+	p.Fields.Slug.Optional = false
 	p.Fields.Slug.Value, p.Fields.Slug.Disabled, p.Fields.Slug.Hint = was.Slug, true, "Names the course in addresses and directories, so it stays for good."
 	p.Fields.Zone.Hint = "In another zone every deadline keeps its time of day: what is due at 23:59 stays due at 23:59, there."
 	return s.showStatus(w, r, status, views.CourseSettings(p))

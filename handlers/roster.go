@@ -55,7 +55,7 @@ func (s *Site) rosterRow(v *visit, m store.RosterRow) views.RosterRow {
 		row.State, row.StateText = "dropped", "Dropped"
 	case m.InvitedUntil != nil:
 		row.State, row.StateText = "queued", "Invited"
-	case !m.Claimed:
+	case !m.Claimed && m.LastSeenAt == nil: // people of a demo come in without
 		row.State, row.StateText = "todo", "No sign-in yet"
 	}
 	return row

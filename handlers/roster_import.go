@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -96,8 +97,8 @@ func (s *Site) showRosterDiff(w http.ResponseWriter, r *http.Request, status int
 	for _, pr := range problems {
 		p.Problems = append(p.Problems, views.LineView{Line: fmt.Sprintf("Line %d", pr.Line), Text: pr.Text})
 	}
-	p.Figures = []views.Figure{{Label: "Added", Value: fmt.Sprint(counts[course.RosterAdd])}, {Label: "Restored", Value: fmt.Sprint(counts[course.RosterBack])},
-		{Label: "Changed", Value: fmt.Sprint(counts[course.RosterEdit])}, {Label: "Dropped", Value: fmt.Sprint(counts[course.RosterDrop])},
+	p.Figures = []views.Figure{{Label: "To add", Value: fmt.Sprint(counts[course.RosterAdd])}, {Label: "To restore", Value: fmt.Sprint(counts[course.RosterBack])},
+		{Label: "To change", Value: fmt.Sprint(counts[course.RosterEdit])}, {Label: "To drop", Value: fmt.Sprint(counts[course.RosterDrop])},
 		{Label: "Unchanged", Value: fmt.Sprint(max(0, p.Same))}}
 	p.Page.Width = "wide"
 	return s.showStatus(w, r, status, views.RosterDiff(p))
@@ -116,14 +117,12 @@ func changeRow(c course.RosterChange) views.RosterChangeRow {
 	case course.RosterDrop:
 		row.State, row.StateText = "dropped", "Drop"
 	}
-	cell := func(from, to string) views.FromTo {
-		if c.Kind == course.RosterAdd {
-			from = ""
-		}
-		return views.FromTo{From: from, To: to, Differs: from != to && from != ""}
+	cell := func(label, from, to string) views.FromTo {
+		differs := from != to && c.Kind != course.RosterAdd
+		return views.FromTo{Label: label, From: cmp.Or(from, "none"), To: cmp.Or(to, pick(differs, "none", "")), Differs: differs}
 	}
-	row.Fields = []views.FromTo{cell(c.From.Name, c.To.Name), cell(c.From.Email, c.To.Email),
-		cell(roleOrNone(c.From.Role), roleOrNone(c.To.Role)), cell(c.From.Section, c.To.Section)}
+	row.Fields = []views.FromTo{cell("Name", c.From.Name, c.To.Name), cell("E-mail", c.From.Email, c.To.Email),
+		cell("Role", roleOrNone(c.From.Role), roleOrNone(c.To.Role)), cell("Section", c.From.Section, c.To.Section)}
 	return row
 }
 

@@ -123,6 +123,7 @@ func (s *Site) showMember(w http.ResponseWriter, r *http.Request, status int, f 
 		Back: rosterPath(v.course.Slug), Action: path, DropURL: path + "/drop", RestoreURL: path + "/restore", InviteURL: path + "/invite",
 		Dropped: !m.Active(), Claimed: claimed, MayInvite: free && m.Active(), Link: link, Fields: f.fields(errs),
 		Since: when(m.CreatedAt, s.Now(), loc), Seen: whenIf(m.LastSeenAt, s.Now(), loc, "Never")}
+	p.Drop = dropConfirm(v)
 	p.Fields.Login.Disabled = true
 	p.Fields.Name.Disabled, p.Fields.Email.Disabled = !free, !free
 	if m.DroppedAt != nil {
@@ -163,6 +164,19 @@ func (s *Site) changeMember(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.flash(r, "good", "Saved.")
 	return seeOther(w, r, memberPath(v.course.Slug, v.subject.Login))
+}
+
+// dropConfirm asks before a person is dropped.
+func dropConfirm(v *visit) views.ConfirmView {
+	path := memberPath(v.course.Slug, v.subject.Login)
+	return views.ConfirmView{ID: "drop", Title: "Drop " + cmp.Or(v.subject.Name, v.subject.Login) + "?", Text: "They no longer see the course.",
+		Keeps:  "Everything they handed in, their marks and their files are kept. You can restore them at any time.",
+		Button: "Drop from the course", Kind: "danger", Action: path + "/drop", Back: path}
+}
+
+// confirmDrop asks it on a page of its own, for those without scripts.
+func (s *Site) confirmDrop(w http.ResponseWriter, r *http.Request) error {
+	return s.show(w, r, views.Confirm(views.ConfirmPageView{Page: s.coursePage(r, "Drop a person", "roster"), Confirm: dropConfirm(visitOf(r))}))
 }
 
 // dropMember takes a person out of the course. Everything of theirs is kept.

@@ -46,6 +46,8 @@ document.addEventListener("submit", (event) => {
     upload(form, event.submitter);
   }
   busy(form, event.submitter);
+  // The answer is a file: the page stays, and its button must come back.
+  if (form.hasAttribute("data-download")) setTimeout(() => idle(form), 3000);
 });
 
 // A page that comes back from the browser's memory must not stay "on its way".
