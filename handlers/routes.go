@@ -63,6 +63,7 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/roster/invitations.csv", instructor, s.inviteAll},
 		{get, "/courses/{course}/people/{login}", instructor, s.memberPage},
 		{post, "/courses/{course}/people/{login}", instructor, s.changeMember},
+		{get, "/courses/{course}/people/{login}/drop", instructor, s.confirmDrop},
 		{post, "/courses/{course}/people/{login}/drop", instructor, s.dropMember},
 		{post, "/courses/{course}/people/{login}/restore", instructor, s.restoreMember},
 		{post, "/courses/{course}/people/{login}/invite", instructor, s.inviteMember},
