@@ -186,7 +186,7 @@ func collectAndReturn(t *testing.T, p *person) {
 	p.goTo("/courses/demo/assignments/problem-set-1/feedback")
 	p.files("#f-files", feedbackZip(t))
 	p.click(`//button[contains(., "Upload")]`)
-	p.seeText("student1")
+	p.seeText("is ready to be returned")
 	p.goTo("/courses/demo/assignments/problem-set-1/feedback")
 	p.looks("14-feedback")
 	p.calm()

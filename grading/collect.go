@@ -11,6 +11,7 @@ import (
 
 	"lectern/course"
 	"lectern/exchange"
+	"lectern/exchange/tree"
 	"lectern/store"
 )
 
@@ -78,6 +79,9 @@ func snapshotNotes(snap exchange.Snapshot) []string {
 		}
 	}
 	for _, k := range snap.Skipped.Named {
+		if k.Reason == tree.Junk { // what programs leave behind is nobody's concern
+			continue
+		}
 		notes = append(notes, "Left out: "+k.Path+" ("+string(k.Reason)+").")
 	}
 	if n := snap.Skipped.More; n > 0 {

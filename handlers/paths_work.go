@@ -16,6 +16,10 @@ func myFilesPath(c, a string) string   { return assignmentPart(c, a, "my-files")
 
 func myFeedbackPath(c, a string) string { return assignmentPart(c, a, "my-feedback") }
 
+func myFeedbackFilePath(c, a, file string) string {
+	return myFeedbackPath(c, a) + "/view?" + url.Values{"file": {file}}.Encode()
+}
+
 func receiptPath(c, a string, id course.SubmissionID) string {
 	return assignmentPart(c, a, "receipts/") + strconv.FormatInt(int64(id), 10)
 }

@@ -117,6 +117,7 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/assignments/{assignment}/start-over", member, s.startOver},
 		{get, "/courses/{course}/assignments/{assignment}/my-files", member, s.myFiles},
 		{get, "/courses/{course}/assignments/{assignment}/my-feedback", member, s.myFeedback},
+		{get, "/courses/{course}/assignments/{assignment}/my-feedback/view", member, s.myFeedbackFile},
 		{get, "/courses/{course}/assignments/{assignment}/receipts/{submission}", member, s.receipt},
 		{get, "/courses/{course}/assignments/{assignment}/receipts/{submission}/files.zip", member, s.receiptZip},
 		{post, "/courses/{course}/assignments/{assignment}/receipts/{submission}/restore", member, s.restore},

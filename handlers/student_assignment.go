@@ -57,7 +57,7 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 		}
 		for _, f := range fb {
 			page.Feedback.Download = myFeedbackPath(c, a)
-			page.Feedback.Files = append(page.Feedback.Files, views.FeedbackFile{Name: f.Path, Size: sizeText(f.Bytes)})
+			page.Feedback.Files = append(page.Feedback.Files, views.FeedbackFile{Name: f.Path, Size: sizeText(f.Bytes), URL: myFeedbackFilePath(c, a, f.Path)})
 		}
 	}
 	return s.show(w, r, views.StudentAssignment(page))

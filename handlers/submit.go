@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -129,6 +130,26 @@ func (s *Site) myFiles(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.sendZip(w, r, v.assignment.Slug, func() error { return s.Exchange.ZipWork(r.Context(), w, workOf(v)) })
+}
+
+// myFeedbackFile shows one returned file, on a content host: it may hold what the
+// student wrote.
+func (s *Site) myFeedbackFile(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	files, err := s.Store.ReturnedFeedback(r.Context(), v.assignment.ID, v.member.ID)
+	if err != nil {
+		return err
+	}
+	name := r.FormValue("file")
+	if !slices.ContainsFunc(files, func(f course.File) bool { return f.Path == name }) {
+		return course.Problemf(course.NotFound, "There is no such file in your feedback.")
+	}
+	to, err := s.content.address(r.Context(), contentRef{Course: v.course.Slug, Login: v.member.Login, Assignment: v.assignment.Slug,
+		Tree: treeFeedback, Path: name})
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, to)
 }
 
 // myFeedback streams what was returned to the visitor.

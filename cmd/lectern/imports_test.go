@@ -14,8 +14,8 @@ import (
 // that needs it, with its reason. Arrows only point to lower floors.
 var rooms = map[string][]string{
 	"cmd/lectern": {"*"},
-	"handlers":    {"views", "static", "grading", "exchange", "spawner", "store", "course", "course/notebook", "course/notebook/render"},
-	"grading":     {"exchange", "store", "spawner/container", "course", "course/notebook", "course/notebook/render"},
+	"handlers":    {"views", "static", "grading", "exchange", "exchange/tree", "spawner", "store", "course", "course/notebook", "course/notebook/render"},
+	"grading":     {"exchange", "exchange/tree", "store", "spawner/container", "course", "course/notebook", "course/notebook/render"},
 	// The safe walk and the failpoints are the exchange's own inner rooms.
 	"exchange":      {"store", "course", "exchange/tree", "exchange/fail"},
 	"exchange/tree": {"course", "exchange/fail"},
@@ -37,9 +37,12 @@ var rooms = map[string][]string{
 	// Rendering has heavy libraries that reading and checking do not need.
 	"course/notebook/render": {"course/notebook"},
 	"migrations":             {},
-	"static":                 {},
+	"static": {},
 	// A test of what is deployed, and nothing else.
 	"deploy": {},
+	// Tests of the whole program; and its figures: a table of what benchmarks print.
+	"e2e":   {},
+	"bench": {},
 }
 
 // outside says which rooms may use a library; every other room may not.
