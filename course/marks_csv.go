@@ -52,7 +52,7 @@ var lines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 // cells, Excel splits a line at each one outside quotes that begin a cell, and
 // what follows could be a formula: such text loses its semicolons.
 func foreignCell(s string) string {
-	return SafeCell(strings.ReplaceAll(tidy(s), ";", ","))
+	return SafeCell(strings.ReplaceAll(OneLine(s), ";", ","))
 }
 
 // MarkLine is one line of a table of marks. What was not in the table stays as it is.
@@ -201,7 +201,7 @@ func (l MarkLine) score(was Score) Score {
 	if l.HasPoints {
 		to.Points = l.Points
 	}
-	if l.Comment != nil && *l.Comment != tidy(was.Comment) && *l.Comment != tidy(SafeCell(was.Comment)) {
+	if l.Comment != nil && *l.Comment != OneLine(was.Comment) && *l.Comment != OneLine(SafeCell(was.Comment)) {
 		to.Comment = unguarded(*l.Comment)
 	}
 	return to

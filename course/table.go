@@ -78,7 +78,7 @@ func ReadTable(text string, maxLines int) ([]TableLine, error) {
 		}
 		empty := true
 		for i := range cells {
-			cells[i] = tidy(cells[i])
+			cells[i] = OneLine(cells[i])
 			empty = empty && cells[i] == ""
 		}
 		if empty {
@@ -116,9 +116,9 @@ func delimiter(text string) rune {
 	return best
 }
 
-// tidy makes one line of visible text of a cell: no control or direction
+// OneLine makes one line of visible text of what somebody typed: no control or direction
 // characters, no runs of space.
-func tidy(s string) string {
+func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r < ' ', r == 0x7F, r >= 0x80 && r < 0xA0, r == 0xA0, r == 0x2028, r == 0x2029:

@@ -82,7 +82,7 @@ func browserOf(agent string) string {
 
 // renameAccount changes the name a person is shown by.
 func (s *Site) renameAccount(w http.ResponseWriter, r *http.Request) error {
-	name := strings.Join(strings.Fields(logSafe(r.PostFormValue("name"), 1000)), " ")
+	name := course.OneLine(r.PostFormValue("name"))
 	if name == "" || len(name) > 200 {
 		return s.showAccount(w, r, http.StatusUnprocessableEntity, []views.FieldError{{Field: "name", Text: "Write a name of at most 200 characters."}})
 	}

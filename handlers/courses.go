@@ -71,7 +71,7 @@ func (s *Site) createCourse(w http.ResponseWriter, r *http.Request) error {
 
 // readCourse reads what may be changed about a course.
 func readCourse(r *http.Request) (course.Course, error) {
-	field := func(name string) string { return strings.Join(strings.Fields(r.PostFormValue(name)), " ") }
+	field := func(name string) string { return course.OneLine(r.PostFormValue(name)) }
 	c := course.Course{Title: field("title"), Term: field("term"), Zone: field("zone"), Image: field("image")}
 	var ps course.Problems
 	if c.Title == "" || len(c.Title) > 200 {

@@ -20,7 +20,7 @@ type memberForm struct {
 }
 
 func readMember(r *http.Request) (f memberForm, err error) {
-	field := func(name string) string { return strings.Join(strings.Fields(r.PostFormValue(name)), " ") }
+	field := func(name string) string { return course.OneLine(r.PostFormValue(name)) }
 	f = memberForm{login: strings.ToLower(field("login")), name: field("name"), email: field("email"), section: field("section"),
 		role: course.Role(r.PostFormValue("role"))}
 	var ps course.Problems

@@ -62,7 +62,7 @@ func neighbourhood(address string) string {
 // address passes, whatever it is escaped as.
 func safeNext(s string) string {
 	const home = "/"
-	if s == "" || len(s) > 2000 || s[0] != '/' || !utf8.ValidString(s) {
+	if s == "" || len(s) > 2000 || s[0] != '/' || strings.HasPrefix(s, "//") || !utf8.ValidString(s) {
 		return home
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || unicode.IsControl(r) || unicode.IsSpace(r) }) {

@@ -153,7 +153,7 @@ func TestPasswordsAreEncodedAsArgon2idAndDecodedStrictly(t *testing.T) {
 func TestNextIsAPathOfThisSite(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"/courses/x": "/courses/x", "/courses/x?a=b&c=%2F": "/courses/x?a=b&c=%2F", "": "/", "courses": "/", "//evil.example": "/",
+		"/courses/x": "/courses/x", "/courses/x?a=b&c=%2F": "/courses/x?a=b&c=%2F", "": "/", "courses": "/", "//": "/", "//evil.example": "/",
 		`/\evil.example`: "/", "/%5cevil.example": "/", "/%2F/evil.example": "/", "https:evil": "/", "https://evil.example/": "/", "///evil": "/",
 		"/\tx": "/", "/a\r\nSet-Cookie: x": "/", "/%09/evil": "/", "/..//evil.example": "/", "/a/../..//evil.example": "/", "javascript:alert(1)": "/",
 		"/sign-in?next=/x": "/", "/sign-out": "/", "/.//evil": "/", "/a#b": "/a", "/courses/über": "/courses/%C3%BCber",

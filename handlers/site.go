@@ -116,13 +116,29 @@ func (s *Site) router(list []route) http.Handler {
 		return course.Problemf(course.NotFound, "There is no page at this address.")
 	}))
 	for _, rt := range list {
-		r.Method(rt.method, rt.pattern, s.serve(s.authorise(rt.who, rt.handle)))
+		r.Method(rt.method, rt.pattern, s.serve(small(rt, s.authorise(rt.who, rt.handle))))
 	}
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, http.StatusForbidden, "That came from another site, so nothing was done.")
 	}))
 	return s.number(s.secure(s.SiteURL.Scheme == "https", s.sessions.LoadAndSave(s.identify(guard.Handler(r)))))
+}
+
+// formBytes is what a form may have that uploads nothing. Only the staff's pages
+// take files, and limit them themselves.
+const formBytes = 1 << 20
+
+// small keeps everybody else's forms small: reading a form would put whatever a
+// stranger sends onto the disk.
+func small(rt route, next handler) handler {
+	if rt.who == staff || rt.who == instructor {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		r.Body = http.MaxBytesReader(w, r.Body, formBytes)
+		return next(w, r)
+	}
 }
 
 // number gives the request an id, which error pages and the log share.
