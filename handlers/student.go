@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lectern/course"
+	"lectern/spawner"
 	"lectern/store"
 	"lectern/views"
 )
@@ -18,8 +19,17 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	up, err := s.Store.WorkspacesUp(r.Context(), v.member.ID)
+	if err != nil {
+		return err
+	}
 	page := views.StudentCourseView{Page: s.coursePage(r, v.course.Title, ""), Title: v.course.Title, Sub: v.course.Term}
 	page.Page.Crumbs = []views.Crumb{{Text: v.course.Title}}
+	for _, row := range up {
+		mine := views.MyWorkspace{Image: row.Image, Stop: workspacePath(v.course.Slug, row.ID) + "/stop"}
+		mine.State, mine.StateText = serverState(spawner.State(row.State))
+		page.Workspaces = append(page.Workspaces, mine)
+	}
 	var earned, of float64
 	returned, next := 0, -1
 	for i, t := range tasks {

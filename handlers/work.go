@@ -163,6 +163,10 @@ func (w *Work) enter(rw http.ResponseWriter, r *http.Request, id string) {
 		}
 	}
 	p, ok := course.AsProblem(err)
+	if ok && w.isIn(r, id) {
+		http.Redirect(rw, r, next, http.StatusSeeOther) // the same address a second time: the back button
+		return
+	}
 	if !ok {
 		w.log.Error("workspace ticket", "workspace", id, "error", err)
 		w.refuse(rw, r, http.StatusServiceUnavailable, refusal{Text: "Lectern cannot let you in at the moment. Try again in a few seconds."})
@@ -170,6 +174,20 @@ func (w *Work) enter(rw http.ResponseWriter, r *http.Request, id string) {
 	}
 	w.refuse(rw, r, http.StatusForbidden, refusal{Text: p.Text + " Open the assignment from Lectern once more.",
 		Link: w.site.String(), LinkText: "Go to Lectern"})
+}
+
+// isIn reports whether the visitor's cookie opens the workspace already.
+func (w *Work) isIn(r *http.Request, id string) bool {
+	token, err := ownCookie(r.Header, w.cookie())
+	if err != nil {
+		return false
+	}
+	grant, _, done, err := w.gate.use(r.Context(), token)
+	if err != nil {
+		return false
+	}
+	done()
+	return grant.WorkspaceID == id
 }
 
 // safePath is p if it leads to a page of the same host and nowhere else, or "/".

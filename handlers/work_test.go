@@ -61,15 +61,17 @@ func (s *stubs) Touch(string, time.Time) {
 	s.touched++
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB) *bench { t.Helper(); return newBenchAt(t, "http://*.work.test") }
+
+func newBenchAt(t testing.TB, pattern string) *bench {
 	t.Helper()
-	origins, err := ParseOrigins("http://*.work.test")
+	origins, err := ParseOrigins(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
 	site, _ := url.Parse("http://lectern.test")
 	b := &bench{t: t, store: storetest.New(t), stubs: &stubs{targets: map[string]spawner.Target{}}}
-	b.work = newWork(Config{SiteURL: site, Work: origins, Loopback: true}, b.store, b.stubs, slog.New(slog.DiscardHandler), time.Now)
+	b.work = newWork(Config{SiteURL: site, Work: origins, Loopback: true}, b.store, b.stubs, slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = b.work.run(ctx) }()
@@ -218,8 +220,8 @@ func body(t testing.TB, res *http.Response) string {
 
 // echo answers with the request as it arrived.
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	text, _ := io.ReadAll(r.Body)
-	_ = json.NewEncoder(w).Encode(map[string]any{"host": r.Host, "uri": r.RequestURI, "method": r.Method, "header": r.Header, "bytes": len(text)})
+	n, _ := io.Copy(io.Discard, r.Body)
+	_ = json.NewEncoder(w).Encode(map[string]any{"host": r.Host, "uri": r.RequestURI, "method": r.Method, "header": r.Header, "bytes": n})
 })
 
 func TestATicketIsGoodOnceForItsHolderAndWorkspace(t *testing.T) {
@@ -241,6 +243,10 @@ func TestATicketIsGoodOnceForItsHolderAndWorkspace(t *testing.T) {
 	if got := b.do(b.request(http.MethodGet, b.id, "/api", cookie)); got.StatusCode != http.StatusOK {
 		t.Errorf("with the cookie: %s", got.Status)
 	}
+	back := b.request(http.MethodGet, b.id, enterPath+"?"+query, cookie)
+	if res := b.do(back); res.StatusCode != http.StatusSeeOther || len(res.Cookies()) != 0 {
+		t.Errorf("the same address again by one who is in: %s with cookies %v; want to be let on with none", res.Status, res.Cookies())
+	}
 	late := b.ticket(b.id, b.student, b.session, "/")
 	for name, tc := range map[string]struct{ id, query string }{
 		"used before":                     {b.id, query},
@@ -261,6 +267,33 @@ func TestATicketIsGoodOnceForItsHolderAndWorkspace(t *testing.T) {
 	b.work.tickets.now = func() time.Time { return time.Now().Add(ticketLife + time.Second) }
 	if res, cookie := b.enter(b.id, late); res.StatusCode != http.StatusForbidden || cookie != "" {
 		t.Errorf("a ticket run out: %s, cookie %q; want 403 and none", res.Status, cookie)
+	}
+}
+
+func TestOverHTTPSTheCookieCannotBePlanted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.upstream(echo)
+	b.work.origins.scheme = "https" // as behind a proxy that ends TLS
+	r, err := http.NewRequest(http.MethodGet, "http://"+b.id+".work.test"+enterPath+"?"+b.ticket(b.id, b.student, b.session, "/lab"), nil)
+	b.must(err)
+	set := b.do(r).Header.Get("Set-Cookie")
+	for _, want := range []string{"__Host-lectern-work=", "Path=/", "HttpOnly", "Secure", "SameSite=Lax"} {
+		if !strings.Contains(set, want) {
+			t.Errorf("cookie %q lacks %s", set, want)
+		}
+	}
+	if strings.Contains(set, "Domain") {
+		t.Errorf("cookie %q names a domain", set)
+	}
+	value, _, _ := strings.Cut(strings.TrimPrefix(set, "__Host-lectern-work="), ";")
+	for name, want := range map[string]int{"lectern-work": http.StatusForbidden, "__Host-lectern-work": http.StatusOK} {
+		r, err := http.NewRequest(http.MethodGet, "http://"+b.id+".work.test/api", nil)
+		b.must(err)
+		r.Header.Set("Cookie", name+"="+value)
+		if res := b.do(r); res.StatusCode != want {
+			t.Errorf("the value under the name %s: %s, want %d", name, res.Status, want)
+		}
 	}
 }
 

@@ -65,6 +65,13 @@ func (s *Store) WorkspaceOf(ctx context.Context, m course.MemberID, image string
 		select `+workspaceColumns+` from workspaces w where w.member_id = $1 and w.image = $2`, m, image)
 }
 
+// WorkspacesUp lists a member's workspaces that are neither stopped nor failed.
+func (s *Store) WorkspacesUp(ctx context.Context, m course.MemberID) ([]Workspace, error) {
+	return many[Workspace](ctx, s.db, "workspaces", `
+		select `+workspaceColumns+` from workspaces w
+		where w.member_id = $1 and w.state not in ('stopped', 'failed') order by w.id`, m)
+}
+
 // AddWorkspace inserts a workspace unless the member has one of this image, and
 // returns the one that stands.
 func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error) {

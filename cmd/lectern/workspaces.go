@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"lectern/course"
@@ -24,6 +26,10 @@ func (h *house) workspaces(ctx context.Context) error {
 	}
 	if h.engine, err = h.newEngine(); err != nil {
 		return err
+	}
+	if u, err := url.Parse(h.cfg.Work.Origin("x")); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") {
+		h.log.Warn("workspaces are reached without TLS: browsers then do not say which page a request comes from, " +
+			"and one workspace's pages can load files of another of the same student; use https", "workspaces", h.cfg.Work.Pattern())
 	}
 	policy := spawner.DefaultPolicy
 	policy.IdleAfter, policy.MaxAge = h.cfg.IdleAfter, h.cfg.MaxAge
