@@ -28,7 +28,7 @@ func (h *house) workspaces(ctx context.Context) error {
 		return err
 	}
 	if u, err := url.Parse(h.cfg.Work.Origin("x")); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") {
-		h.log.Warn("workspaces are reached without TLS: browsers then do not say which page a request comes from, " +
+		h.log.Warn("workspaces are reached without TLS: browsers then do not say which page a request comes from, "+
 			"and one workspace's pages can load files of another of the same student; use https", "workspaces", h.cfg.Work.Pattern())
 	}
 	policy := spawner.DefaultPolicy
