@@ -194,7 +194,7 @@ func collectAndReturn(t *testing.T, p *person) {
 	if p.eval(`String(document.querySelector("dialog[open]") !== null)`) == "true" {
 		p.click(`//dialog[@open]//button[@type="submit" and not(@formmethod)]`)
 	}
-	p.seeText("Returned")
+	p.seeText("Feedback returned for 1 student.")
 	p.calm()
 }
 
