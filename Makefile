@@ -2,13 +2,18 @@
 export PATH := $(PATH):/usr/local/go/bin
 export CGO_ENABLED := 0
 
-.PHONY: run test bench build generate lint setup compose clean
+.PHONY: run test screenshots bench build generate lint setup compose clean
 
 run: ## set up, build, start with a demo course
 	@exec deploy/run
 
 test: ## everything: unit, Postgres, Docker, browser
 	@exec deploy/test
+
+screenshots: ## docs/screenshots, made by the journey test
+	@deploy/setup test
+	mkdir -p docs/screenshots
+	LECTERN_PICTURES=$(CURDIR)/docs/screenshots LECTERN_PICTURES_ONLY=1 go test ./e2e -run TestAnAssignment -count=1
 
 bench: ## the figures, printed
 	@deploy/setup test
