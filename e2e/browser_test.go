@@ -179,15 +179,15 @@ func (p *person) calm() {
 	}
 }
 
-// shown are the pictures that the README shows.
-var shown = []string{"03-check-report", "04-both-versions", "08-student-assignment-390", "09-jupyterlab-run", "11-submissions", "12-submission", "10-student-feedback"}
+// pictured is what the README shows.
+var pictured = []string{"03-check-report", "04-both-versions", "08-student-assignment-390", "09-jupyterlab-run", "11-submissions", "12-submission", "10-student-feedback"}
 
 // shoot keeps a picture of the window in the folder that LECTERN_PICTURES names;
 // only what the README shows if LECTERN_PICTURES_ONLY is set.
 func (p *person) shoot(name string) {
 	p.t.Helper()
 	dir := os.Getenv("LECTERN_PICTURES")
-	if dir == "" || os.Getenv("LECTERN_PICTURES_ONLY") != "" && !slices.Contains(shown, name) {
+	if dir == "" || os.Getenv("LECTERN_PICTURES_ONLY") != "" && !slices.Contains(pictured, name) {
 		return
 	}
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
