@@ -88,7 +88,7 @@ func (s *Site) launch(w http.ResponseWriter, r *http.Request) error {
 	if p.State == spawner.Running {
 		return s.goTo(w, r, spawner.Row{ID: row.ID, State: spawner.Running}, next)
 	}
-	return s.show(w, r, views.LaunchPage(s.launchView(r, row.ID, next, p)))
+	return s.show(w, r, views.LaunchPage(s.launchView(r, row, next, p)))
 }
 
 // startWorkspace starts a workspace that rests or failed.

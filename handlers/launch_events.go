@@ -9,6 +9,7 @@ import (
 
 	"lectern/course"
 	"lectern/spawner"
+	"lectern/store"
 	"lectern/views"
 )
 
@@ -27,8 +28,8 @@ var launchSteps = []struct {
 }
 
 // launchView is a start as the page first shows it.
-func (s *Site) launchView(r *http.Request, id, next string, p spawner.Progress) views.LaunchPageView {
-	v := visitOf(r)
+func (s *Site) launchView(r *http.Request, row store.Workspace, next string, p spawner.Progress) views.LaunchPageView {
+	v, id := visitOf(r), row.ID
 	self := launchPath(v.course.Slug, id, next)
 	query := "?" + url.Values{"next": {next}}.Encode()
 	out := views.LaunchPageView{
@@ -51,12 +52,13 @@ func (s *Site) launchView(r *http.Request, id, next string, p spawner.Progress) 
 		out.Back, out.BackText = assignmentPath(v.course.Slug, slug), "the assignment"
 	}
 	switch {
-	case p.State == spawner.Stopped:
+	case p.State == spawner.Stopped, p.State == spawner.Failed && !row.ReadyAt.IsZero(): // it had been up
 		out.Title, out.Sub = "Your workspace is not running", p.Text
 		out.Start, out.Launch.Events = self, ""
 	case p.State == spawner.Failed:
 		out.Title, out.Sub = "Your workspace is not running", ""
 		out.Launch.Failed, out.Launch.Events = p.Text, ""
+		out.Launch.Elapsed = secondsText(max(0, row.UpdatedAt.Sub(row.QueuedAt)))
 	default:
 		out.Refresh = true
 	}
