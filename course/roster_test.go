@@ -20,7 +20,7 @@ func utf16le(s string, mark bool) string {
 	return string(b)
 }
 
-func role(r Role) *Role         { return &r }
+func role(r Role) *Role        { return &r }
 func section(s string) *string { return &s }
 
 func TestRostersAreReadHoweverTheyWereSaved(t *testing.T) {

@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	// Rendering has heavy libraries that reading and checking do not need.
 	"course/notebook/render": {"course/notebook"},
 	"migrations":             {},
-	"static": {},
+	"static":                 {},
 	// A test of what is deployed, and nothing else.
 	"deploy": {},
 	// Tests of the whole program; and its figures: a table of what benchmarks print.
