@@ -180,6 +180,27 @@ func TestSubmittingNothingSaysSo(t *testing.T) {
 	}
 }
 
+func TestNobodyFillsTheDiskBySubmitting(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	student := d.as("student")
+	student.post(ps1Path+"/open", nil).want(t, http.StatusSeeOther, "open")
+	last := ""
+	for range submitsAnHour + 1 {
+		last = student.post(ps1Path+"/submit", submitForm()).want(t, http.StatusSeeOther, "submit").location()
+	}
+	if text := student.get(last).body; last != ps1Path || !strings.Contains(text, "within an hour; all are kept") {
+		t.Errorf("one too many leads to %s, which does not say why", last)
+	}
+	if n := d.count(`select count(*) from submissions`); n != submitsAnHour {
+		t.Errorf("%d submissions, want %d", n, submitsAnHour)
+	}
+	d.sql(`update submissions set recorded_at = recorded_at - interval '2 hours'`)
+	if to := student.post(ps1Path+"/submit", submitForm()).location(); !strings.Contains(to, "/receipts/") {
+		t.Errorf("two hours later it leads to %s, want a receipt", to)
+	}
+}
+
 func TestReceiptsAndFilesAreTheStudentsOwn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

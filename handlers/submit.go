@@ -19,6 +19,9 @@ import (
 // submitLimit bounds a submission once it is asked for; the visitor may leave.
 const submitLimit = 3 * time.Minute
 
+// submitsAnHour is far more than anybody needs: each keeps a copy for good.
+const submitsAnHour = 30
+
 // submitPage asks before submitting, for those without scripts.
 func (s *Site) submitPage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
@@ -71,6 +74,12 @@ func (s *Site) submitOnce(ctx context.Context, v *visit, form uuid.UUID, at time
 		// One who came after the flight before had landed.
 		if sub, err := s.Store.SubmissionByForm(ctx, v.assignment.ID, v.member.ID, form); !course.IsKind(err, course.NotFound) {
 			return sub, err
+		}
+		switch n, err := s.Store.SubmissionsSince(ctx, v.assignment.ID, v.member.ID, at.Add(-time.Hour)); {
+		case err != nil:
+			return course.Submission{}, err
+		case n >= submitsAnHour:
+			return course.Submission{}, course.Problemf(course.Invalid, "You have submitted %d times within an hour; all are kept. Wait a while before the next.", n)
 		}
 		return s.Collector.Take(ctx, workOf(v), course.Submission{AssignmentID: v.assignment.ID, MemberID: v.member.ID,
 			Kind: course.BySubmit, TakenAt: at}, form, v.user.ID)

@@ -161,6 +161,17 @@ func (s *Store) SubmissionsOf(ctx context.Context, a course.AssignmentID, m cour
 	return submissions(rows), err
 }
 
+// SubmissionsSince counts how often a member has handed an assignment in since.
+func (s *Store) SubmissionsSince(ctx context.Context, a course.AssignmentID, m course.MemberID, since time.Time) (n int, err error) {
+	err = s.db.QueryRow(ctx, `
+		select count(*) from submissions
+		where assignment_id = $1 and member_id = $2 and kind = 'submit' and recorded_at > $3`, a, m, since).Scan(&n)
+	if err != nil {
+		return 0, wrap("count submissions", err)
+	}
+	return n, nil
+}
+
 // CountedSubmission is the member's submission that counts, or NotFound.
 func (s *Store) CountedSubmission(ctx context.Context, a course.AssignmentID, m course.MemberID) (course.Submission, error) {
 	rows, err := s.db.Query(ctx, `
