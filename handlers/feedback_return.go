@@ -42,11 +42,25 @@ func (s *Site) returnFeedback(w http.ResponseWriter, r *http.Request) error {
 		if err := s.Exchange.Return(ctx, work); err != nil && !course.IsKind(err, course.NotFound) {
 			return err
 		}
+		// What went is what lies there now: an upload may have come between its files and their record.
+		dir, err := s.Exchange.Layout.Feedback(v.course.Slug, f.Login, v.assignment.Slug)
+		if err != nil {
+			return err
+		}
+		files, err := s.filesIn(ctx, dir)
+		if err != nil {
+			return err
+		}
+		if len(files) > 0 {
+			if err := tx.StageFeedback(ctx, v.assignment.ID, f.MemberID, files, s.Now()); err != nil {
+				return err
+			}
+		}
 		if err := tx.MarkReturned(ctx, v.assignment.ID, f.MemberID, v.user.ID, s.Now()); err != nil {
 			return err
 		}
 		return tx.Record(ctx, course.Activity{Actor: v.user.ID, CourseID: v.course.ID, AssignmentID: v.assignment.ID, MemberID: f.MemberID,
-			Verb: "returned feedback", Detail: plural(len(f.StagedFiles), "file")})
+			Verb: "returned feedback", Detail: plural(len(files), "file")})
 	})
 	s.flash(r, done.kind(), done.text("returned", len(rows)-len(ready), "had nothing new to return"))
 	return seeOther(w, r, feedbackPath(v.course.Slug, v.assignment.Slug))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -229,5 +230,31 @@ func TestBadUploadsOfFeedbackAreRefusedInWords(t *testing.T) {
 	}
 	if n := d.count(`select count(*) from feedbacks where staged_at is not null`); n != 0 {
 		t.Errorf("%d students have staged feedback, want none", n)
+	}
+}
+
+func TestFeedbackReturnedTwentyTimesAtOnceIsReturned(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	teacher := d.as("instructor")
+	d.handIn("student")
+	teacher.sendFeedback("a.zip", "feedback/student/ps1/old.html", "1").want(t, http.StatusOK, "the first upload")
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if i%4 == 0 {
+				teacher.sendFeedback("a.zip", "feedback/student/ps1/new.html", "2").want(t, http.StatusOK, "an upload meanwhile")
+				return
+			}
+			teacher.post(feedbackURL+"/return", url.Values{"all": {"ready"}}).want(t, http.StatusSeeOther, "returning")
+		})
+	}
+	wg.Wait()
+	teacher.post(feedbackURL+"/return", url.Values{"all": {"ready"}}).want(t, http.StatusSeeOther, "the last return")
+	if got := d.shown("student"); got != "new.html" {
+		t.Errorf("in the student's folder: %q, want the newer file", got)
+	}
+	if n := d.count(`select count(*) from feedbacks where staged_at is null and returned_at is not null and returned_files->0->>'path' = 'new.html' and jsonb_array_length(returned_files) = 1`); n != 1 {
+		t.Error("the record does not say what lies on disk")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -275,4 +276,31 @@ func TestAPageOfMarksCostsAFixedNumberOfStatements(t *testing.T) {
 		t.Error("the search does not find one student")
 	}
 	fmt.Fprintln(t.Output(), "statements a page:", few)
+}
+
+func TestOfTwentyMarksAtOnceOneIsGiven(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	teacher := d.as("instructor")
+	form := teacher.get(marksURL).marksForm()
+	var wg sync.WaitGroup
+	statuses := make([]int, 20)
+	for i := range statuses {
+		mine := url.Values{"event.student": form["event.student"], "points.student": {fmt.Sprint(i)}}
+		wg.Go(func() { statuses[i] = teacher.post(marksURL, mine).status })
+	}
+	wg.Wait()
+	saved := 0
+	for _, s := range statuses {
+		switch s {
+		case http.StatusSeeOther:
+			saved++
+		case http.StatusConflict:
+		default:
+			t.Errorf("status %d, want saved or a conflict", s)
+		}
+	}
+	if n := d.count(`select count(*) from mark_events`); saved != 1 || n != 1 {
+		t.Errorf("%d were told that it is saved, %d marks were given; want one of each", saved, n)
+	}
 }
