@@ -25,6 +25,7 @@ type program struct {
 	bin  string
 	port int
 	data string
+	env  []string // beside the usual
 	cmd  *exec.Cmd
 	log  *tail
 }
@@ -47,14 +48,42 @@ func (l *tail) String() string {
 	return l.b.String()
 }
 
-// start builds lectern, runs its demo on a free port and returns the address.
+// binary builds lectern, once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "lectern-e2e-bin-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "lectern")
+	out, err := exec.Command("go", "build", "-o", bin, "lectern/cmd/lectern").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bin, _ := binary(); bin != "" {
+		_ = os.RemoveAll(filepath.Dir(bin))
+	}
+	os.Exit(code)
+}
+
+// start runs lectern's demo on a free port and returns the address.
 func start(t *testing.T) string {
 	t.Helper()
 	return launch(t).url()
 }
 
-func launch(t *testing.T) *program {
+// launch runs lectern's demo with further settings, on files and a database of
+// its own that go with the test.
+func launch(t *testing.T, env ...string) *program {
 	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	// The private database's account must be able to walk to it.
 	dir, err := os.MkdirTemp("", "lectern-e2e-")
 	if err == nil {
@@ -64,14 +93,11 @@ func launch(t *testing.T) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &program{t: t, bin: filepath.Join(dir, "lectern"), data: filepath.Join(dir, "data"), port: freePort(t), log: &tail{}}
-	build := exec.Command("go", "build", "-o", p.bin, "lectern/cmd/lectern")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	p := &program{t: t, bin: bin, data: filepath.Join(dir, "data"), env: env, port: freePort(t), log: &tail{}}
 	p.run()
 	t.Cleanup(func() {
 		p.stop()
+		p.endDatabase()
 		p.removeContainers()
 		if t.Failed() {
 			t.Logf("the program's log:\n%s", p.log)
@@ -88,6 +114,7 @@ func (p *program) run() {
 	p.cmd = exec.Command(p.bin, "demo")
 	p.cmd.Env = append(os.Environ(), "LECTERN_DATA="+p.data, fmt.Sprintf("LECTERN_LISTEN=127.0.0.1:%d", p.port),
 		"LECTERN_SITE_URL="+p.url(), "LECTERN_WORKSPACE_NETWORK=lectern-e2e", "LECTERN_INSTANCE=e2e-"+strconv.Itoa(p.port))
+	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"lectern/course"
+	"lectern/store"
 	"lectern/views"
 )
 
@@ -53,6 +54,9 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, text = statusOf(p.Kind), p.Text
 	} else if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		status = 499 // the visitor has left; for the log only
+	} else if store.Away(err) {
+		status, text = http.StatusServiceUnavailable, "Lectern cannot reach its database at the moment. Nothing that you were told is saved was lost. Try again in a few seconds."
+		s.Log.Error("the database does not answer", "request", v.requestID, "route", routeOf(r), "error", err)
 	} else {
 		s.Log.Error("request failed", "request", v.requestID, "method", r.Method, "route", routeOf(r), "user", v.user.ID, "error", err)
 	}

@@ -45,7 +45,7 @@ func (s *Site) flash(r *http.Request, kind, text string) {
 
 // flashed takes the notice that was left, if there is one.
 func (s *Site) flashed(r *http.Request) *views.Flash {
-	if !s.sessions.Exists(r.Context(), "flash") {
+	if visitOf(r).sessionless || !s.sessions.Exists(r.Context(), "flash") {
 		return nil
 	}
 	kind, text, _ := strings.Cut(s.sessions.PopString(r.Context(), "flash"), " ")

@@ -69,6 +69,10 @@ func New(s Site) *Site {
 		site.Now = time.Now
 	}
 	site.sessions = newSessions(site.Store, site.Now, site.SiteURL.Scheme == "https")
+	site.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+		visitOf(r).sessionless = true
+		site.fail(w, r, err)
+	}
 	site.limits = newLimits(site.Now)
 	site.hasher = newHasher()
 	site.doors = newDoors(site.Config)

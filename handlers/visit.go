@@ -16,6 +16,7 @@ type visit struct {
 	agent        string // the browser, as it says
 	session      store.Session
 	sessionToken string      // hashed; the row that session is
+	sessionless  bool        // the session could not be read or saved
 	user         course.User // ID 0 is nobody
 	course       course.Course
 	member       course.Member // the visitor in this course; ID 0 for a site admin who is no member

@@ -3,6 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -33,6 +36,19 @@ func problem(err error) error {
 		}
 	}
 	return err
+}
+
+// Away reports whether err says that the database does not answer, or was lost
+// on the way: the same may well work in a few seconds.
+func Away(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) { // no connection, the server is ending or starting, it has too many
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P0") || pg.Code == "53300"
+	}
+	var connect *pgconn.ConnectError
+	var lost interface{ SafeToRetry() bool } // the driver's own errors about a connection
+	return errors.As(err, &connect) || errors.As(err, &lost) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // wrap adds what was tried, unless the error is one for people.
