@@ -16,10 +16,11 @@ import (
 )
 
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Serve a site. Configured by the environment; see docs/operating.md."`
-	Demo    demoCmd    `cmd:"" help:"Serve a site with a demo course, a private database and no configuration."`
-	User    userCmd    `cmd:"" help:"Accounts, from the command line."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database's schema up to date and end."`
+	Serve     serveCmd     `cmd:"" help:"Serve a site. Configured by the environment; see docs/operating.md."`
+	Demo      demoCmd      `cmd:"" help:"Serve a site with a demo course, a private database and no configuration."`
+	User      userCmd      `cmd:"" help:"Accounts, from the command line."`
+	Autograde autogradeCmd `cmd:"" help:"Grade submissions in folders, without a server."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date and end."`
 }
 
 // env is what a command gets to work with.

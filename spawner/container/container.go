@@ -1,7 +1,7 @@
 // Package container is Lectern's one door to whatever runs programs for other
 // people: a Docker engine, or child processes on a machine without one. It owns
 // how a container is locked down and how its death is noticed. It knows nothing
-// of courses, people or databases, and offers no way to publish a port, add a
+// of courses, people or databases, and offers no way to publish a port, choose a
 // capability or mount a path outside the data root.
 package container
 

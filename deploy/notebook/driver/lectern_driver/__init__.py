@@ -1,0 +1,1 @@
+"""What runs in the sealed container of one submission; see docs/grading.md."""
