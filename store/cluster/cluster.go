@@ -7,6 +7,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,7 +26,7 @@ import (
 
 // Config says where and how a cluster runs.
 type Config struct {
-	Dir       string            // made if missing; holds data, socket and log
+	Dir       string            // made if missing; holds data, socket and log; see Cluster.Dir
 	Ephemeral bool              // for tests: no fsync, dies with this process
 	Settings  map[string]string // further server settings
 }
@@ -105,6 +106,10 @@ func (c *Cluster) prepare(ctx context.Context) error {
 			return err
 		}
 		c.cred = cred
+		if closed(filepath.Dir(c.dir)) {
+			// Root's own home, say: the account below may not walk through it.
+			c.dir = filepath.Join("/var/lib/lectern", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(c.dir)))[:25])
+		}
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err
@@ -252,6 +257,10 @@ func (c *Cluster) Stop() error {
 	}
 }
 
+// Dir is where the cluster lies: Config.Dir, or, if the server's account may not
+// walk there, a directory of its own below /var/lib/lectern.
+func (c *Cluster) Dir() string { return c.dir }
+
 // PID is the server's process, for tests that hurt it.
 func (c *Cluster) PID() int { return c.cmd.Process.Pid }
 
@@ -267,6 +276,16 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.cred}
 	return cmd
+}
+
+// closed reports whether a directory, or one above it, lets only its owner through.
+func closed(dir string) bool {
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if st, err := os.Stat(dir); err == nil && st.Mode()&0o001 == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // binaries is the directory of the newest installed server.

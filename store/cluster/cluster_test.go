@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -88,5 +89,22 @@ func TestOneProgramAClusterAtATime(t *testing.T) {
 	}
 	if err := start(t, dir).Stop(); err != nil {
 		t.Errorf("the cluster does not start again after a stop: %v", err)
+	}
+}
+
+func TestAClusterBelowAClosedDirectoryStartsElsewhere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root runs the server under another account")
+		return
+	}
+	t.Parallel()
+	dir := place(t)
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, filepath.Join(dir, "postgres"))
+	t.Cleanup(func() { _ = os.RemoveAll(c.Dir()) })
+	if err := c.Stop(); err != nil {
+		t.Error(err)
 	}
 }
