@@ -37,6 +37,8 @@ func TestAnAssignmentFromUploadToReturn(t *testing.T) {
 
 	collectAndReturn(t, teacher)
 
+	tour(teacher)
+
 	student.goTo("/courses/demo/assignments/problem-set-1")
 	student.seeText("Returned")
 	student.seeText("7.5 of 10 points")
@@ -196,6 +198,29 @@ func collectAndReturn(t *testing.T, p *person) {
 	}
 	p.seeText("Feedback returned for 1 student.")
 	p.calm()
+}
+
+// tour looks at the pages beside the way.
+func tour(p *person) {
+	p.t.Helper()
+	for _, page := range []struct{ name, path, text string }{
+		{"20-home", "/", "Demo course"},
+		{"21-roster", "/courses/demo/roster", "Demo Student 2"},
+		{"22-roster-import", "/courses/demo/roster/import", "CSV"},
+		{"23-servers", "/courses/demo/servers", "Demo Student 1"},
+		{"24-activity", "/courses/demo/activity", "released"},
+		{"25-course-settings", "/courses/demo/settings", "Europe/Berlin"},
+		{"26-dates", "/courses/demo/assignments/problem-set-1/dates", "More time for one student"},
+		{"27-settings", "/courses/demo/assignments/problem-set-1/settings", "Notebook image"},
+		{"28-marks", "/courses/demo/assignments/problem-set-1/marks", "Demo Student 1"},
+		{"29-account", "/account", "Signed in"},
+		{"30-nothing-here", "/courses/none", "There is no such course."},
+	} {
+		p.goTo(page.path)
+		p.seeText(page.text)
+		p.looks(page.name)
+		p.calm()
+	}
 }
 
 // feedbackZip is what a grader uploads: a page for the student, in the fixed layout.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -154,18 +155,18 @@ func (p *program) stop() {
 	}
 }
 
-// removeContainers takes away the workspaces that outlive the program by design:
-// those with a mount below its data root.
-func (p *program) removeContainers() {
+// containers lists the workspaces' containers, which outlive the program by
+// design: those with a mount below its data root.
+func (p *program) containers() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", "ps", "-aq").Output()
 	if err != nil {
 		p.t.Errorf("docker ps: %v", err)
-		return
 	}
-	for _, id := range bytes.Fields(out) {
-		raw, err := exec.CommandContext(ctx, "docker", "inspect", "--format", "{{json .Mounts}}", string(id)).Output()
+	var ids []string
+	for _, id := range strings.Fields(string(out)) {
+		raw, err := exec.CommandContext(ctx, "docker", "inspect", "--format", "{{json .Mounts}}", id).Output()
 		if err != nil {
 			continue // it went away by itself
 		}
@@ -174,8 +175,17 @@ func (p *program) removeContainers() {
 			rel, err := filepath.Rel(p.data, m.Source)
 			return err == nil && filepath.IsLocal(rel)
 		}) {
-			_ = exec.CommandContext(ctx, "docker", "rm", "-f", string(id)).Run()
+			ids = append(ids, id)
 		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// removeContainers takes them away.
+func (p *program) removeContainers() {
+	for _, id := range p.containers() {
+		_ = exec.Command("docker", "rm", "-f", id).Run()
 	}
 }
 
