@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -90,6 +92,26 @@ func (c *client) mustGet(to string) reply {
 func (c *client) mustPost(to string, form url.Values) reply {
 	c.p.t.Helper()
 	got, err := c.post(to, form)
+	must(c.p.t, err)
+	return got
+}
+
+// upload sends a form with a file, or without one if it has no name.
+func (c *client) upload(to string, fields map[string]string, name, text string) reply {
+	c.p.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for k, v := range fields {
+		must(c.p.t, form.WriteField(k, v))
+	}
+	if name != "" {
+		w, err := form.CreateFormFile("files", name)
+		must(c.p.t, err)
+		_, err = io.WriteString(w, text)
+		must(c.p.t, err)
+	}
+	must(c.p.t, form.Close())
+	got, err := c.ask(http.MethodPost, to, form.FormDataContentType(), &body)
 	must(c.p.t, err)
 	return got
 }

@@ -206,7 +206,7 @@ func tour(p *person) {
 	for _, page := range []struct{ name, path, text string }{
 		{"20-home", "/", "Demo course"},
 		{"21-roster", "/courses/demo/roster", "Demo Student 2"},
-		{"22-roster-import", "/courses/demo/roster/import", "CSV"},
+		{"22-roster-import", "/courses/demo/roster/import", "paste rows"},
 		{"23-servers", "/courses/demo/servers", "Demo Student 1"},
 		{"24-activity", "/courses/demo/activity", "released"},
 		{"25-course-settings", "/courses/demo/settings", "Europe/Berlin"},

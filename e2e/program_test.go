@@ -95,6 +95,11 @@ func launch(t *testing.T, env ...string) *program {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &program{t: t, bin: bin, data: filepath.Join(dir, "data"), env: env, port: freePort(t), log: &tail{}}
+	for _, v := range env {
+		if data, ok := strings.CutPrefix(v, "LECTERN_DATA="); ok {
+			p.data = data
+		}
+	}
 	p.run()
 	t.Cleanup(func() {
 		p.stop()
