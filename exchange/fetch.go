@@ -40,8 +40,10 @@ func (x *Exchange) Home(slug, login string) (m Mounts, err error) {
 	if err := x.ensureShown(slug, m.Feedback); err != nil {
 		return m, err
 	}
-	if there, err := exists(m.Home); err != nil || there {
+	if there, err := exists(m.Home); err != nil {
 		return m, err
+	} else if there {
+		return m, x.mountPoints(m.Home)
 	}
 	st, err := x.homeStage(slug, "home")
 	if err != nil {
@@ -49,7 +51,7 @@ func (x *Exchange) Home(slug, login string) (m Mounts, err error) {
 	}
 	defer st.drop()
 	// Docker mounts over these; it would make them itself, but as root.
-	for _, dir := range []string{"release", "feedback"} {
+	for _, dir := range shown {
 		if err := st.mkdir(dir); err != nil {
 			return m, err
 		}
@@ -62,7 +64,7 @@ func (x *Exchange) Home(slug, login string) (m Mounts, err error) {
 	}
 	err = moveNew(st.tree(), m.Home)
 	if errors.Is(err, fs.ErrExist) {
-		err = nil
+		return m, x.mountPoints(m.Home)
 	}
 	return m, err
 }
