@@ -45,7 +45,7 @@ func (x *Exchange) UploadFeedback(ctx context.Context, slug, name string, r io.R
 		return report, err
 	}
 	defer u.Discard()
-	z, err := spoolZip(u.stage.dir, name, r)
+	z, err := spoolZip(u.stage.dir, name, r, u.bounds)
 	if err != nil {
 		return report, err
 	}

@@ -35,6 +35,11 @@ func (x *Exchange) Collect(ctx context.Context, w Work, at time.Time, record Rec
 	if err != nil {
 		return s, err
 	}
+	return x.record(ctx, w, s, record)
+}
+
+// record is the second half of Collect.
+func (x *Exchange) record(ctx context.Context, w Work, s Snapshot, record Record) (Snapshot, error) {
 	// Two at once must not leave the older one in submitted/: what is recorded
 	// last is also laid out last.
 	defer x.locks.lock("record of " + w.String())()
@@ -51,11 +56,16 @@ func (x *Exchange) Collect(ctx context.Context, w Work, at time.Time, record Rec
 // or microseconds later if that is taken. A NotFound Problem says that there is
 // no working copy, an Invalid one that it holds nothing to take.
 func (x *Exchange) TakeSnapshot(ctx context.Context, w Work, at time.Time) (s Snapshot, err error) {
-	defer explain("snapshot of "+w.String(), &err)
 	home, err := x.Layout.Home(w.Course, w.Login)
 	if err != nil {
 		return s, err
 	}
+	return x.snapshot(ctx, w, at, func() (*tree.Dir, error) { return openWork(home, w.Assignment) })
+}
+
+// snapshot copies the tree that open finds into history.
+func (x *Exchange) snapshot(ctx context.Context, w Work, at time.Time, open func() (*tree.Dir, error)) (s Snapshot, err error) {
+	defer explain("snapshot of "+w.String(), &err)
 	history, err := x.Layout.HistoryDir(w.Course, w.Login, w.Assignment)
 	if err != nil {
 		return s, err
@@ -65,7 +75,7 @@ func (x *Exchange) TakeSnapshot(ctx context.Context, w Work, at time.Time) (s Sn
 		return s, err
 	}
 	defer x.locks.lock(history)()
-	from, err := openWork(home, w.Assignment)
+	from, err := open()
 	if err != nil {
 		return s, err
 	}

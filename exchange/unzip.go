@@ -18,7 +18,7 @@ import (
 
 // addZip unpacks one zip. It is spooled first: a zip is read from its end.
 func (u *Upload) addZip(ctx context.Context, name string, r io.Reader) error {
-	z, err := spoolZip(u.stage.dir, name, r)
+	z, err := spoolZip(u.stage.dir, name, r, u.bounds)
 	if p, ok := course.AsProblem(err); ok {
 		u.problems = append(u.problems, p)
 		return nil
@@ -31,8 +31,8 @@ func (u *Upload) addZip(ctx context.Context, name string, r io.Reader) error {
 	for _, bad := range refused {
 		u.refuse(bad.name, name, bad.why)
 	}
-	if u.entries += len(members) + len(refused); u.entries > maxEntries {
-		u.stop("An upload may hold %s files at most.", "5,000")
+	if u.entries += len(members) + len(refused); u.entries > u.bounds.entries {
+		u.stop("An upload may hold %s files at most.", u.bounds.entriesText)
 		return nil
 	}
 	top := z.wrapper(members)
@@ -94,6 +94,7 @@ type zipped struct {
 	*zip.Reader
 	file *os.File
 	name string
+	most bounds
 	size int64
 	out  int64 // bytes unpacked of all members
 	bomb bool
@@ -103,14 +104,14 @@ func (z *zipped) Close() error { return errors.Join(z.file.Close(), os.Remove(z.
 
 // spoolZip writes a zip to disk, at most as much as an upload may hold, and opens
 // it. What is wrong with it is a Problem.
-func spoolZip(dir, name string, r io.Reader) (*zipped, error) {
+func spoolZip(dir, name string, r io.Reader, most bounds) (*zipped, error) {
 	f, err := os.Create(filepath.Join(dir, "zip-"+fresh()))
 	if err != nil {
 		return nil, err
 	}
-	z := &zipped{file: f, name: name}
+	z := &zipped{file: f, name: name, most: most}
 	heads := &headers{}
-	z.size, err = io.Copy(io.MultiWriter(f, heads), io.LimitReader(r, maxUpload+1))
+	z.size, err = io.Copy(io.MultiWriter(f, heads), io.LimitReader(r, most.upload+1))
 	if err == nil {
 		err = z.open(heads.n)
 	}
@@ -132,17 +133,17 @@ func (z *zipped) open(heads int) (err error) {
 	// counted by the mark each must have. Data may hold the mark too: hence the
 	// generous factor.
 	switch {
-	case z.size > maxUpload:
-		return tooLarge("%s is larger than 200 MB.", shown)
-	case heads > 10*maxEntries:
-		return tooLarge("%s holds more than 5,000 files.", shown)
+	case z.size > z.most.upload:
+		return tooLarge("%s is larger than %s.", shown, z.most.uploadText)
+	case heads > 10*z.most.entries:
+		return tooLarge("%s holds more than %s files.", shown, z.most.entriesText)
 	}
 	z.Reader, err = zip.NewReader(z.file, z.size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return course.Fieldf("files", "%s is not a zip that can be read: %s.", shown, unzipFault(err))
 	}
-	if len(z.File) > maxEntries {
-		return tooLarge("%s holds %d files; 5,000 are the most.", shown, len(z.File))
+	if len(z.File) > z.most.entries {
+		return tooLarge("%s holds %d files; %s are the most.", shown, len(z.File), z.most.entriesText)
 	}
 	return nil
 }

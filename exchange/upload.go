@@ -39,10 +39,20 @@ type Upload struct {
 	ignored  []string
 	bytes    int64
 	entries  int
+	bounds   bounds
 	problems course.Problems
 	more     int  // problems not named
 	over     bool // a limit of the whole upload was met: nothing more is read
 }
+
+// bounds are the limits of one kind of upload, as numbers and as people are told them.
+type bounds struct {
+	file, upload                      int64
+	entries                           int
+	fileText, uploadText, entriesText string
+}
+
+var usual = bounds{maxFile, maxUpload, maxEntries, "100 MB", "200 MB", "5,000"}
 
 // Imported says what an upload did to an assignment's source.
 type Imported struct {
@@ -65,7 +75,7 @@ func (x *Exchange) NewUpload(slug string) (u *Upload, err error) {
 		return nil, err
 	}
 	fail.At("import.staged")
-	return &Upload{x: x, course: slug, stage: st}, nil
+	return &Upload{x: x, course: slug, stage: st, bounds: usual}, nil
 }
 
 // Discard removes what was not imported.
@@ -83,8 +93,8 @@ func (u *Upload) Add(ctx context.Context, name string, r io.Reader) (err error) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if u.entries++; u.entries > maxEntries {
-		u.stop("An upload may hold %s files at most.", "5,000")
+	if u.entries++; u.entries > u.bounds.entries {
+		u.stop("An upload may hold %s files at most.", u.bounds.entriesText)
 		return nil
 	}
 	if strings.HasSuffix(strings.ToLower(name), ".zip") {
@@ -141,10 +151,10 @@ func (u *Upload) fill(f *os.File, r io.Reader, rate func(n int64) string) (why s
 		switch {
 		case why != "":
 			return why, nil
-		case size > maxFile:
-			return "it is larger than 100 MB", nil
-		case u.bytes > maxUpload:
-			u.stop("An upload may hold 200 MB at most.")
+		case size > u.bounds.file:
+			return "it is larger than " + u.bounds.fileText, nil
+		case u.bytes > u.bounds.upload:
+			u.stop("An upload may hold %s at most.", u.bounds.uploadText)
 			return "", nil
 		}
 		if _, err := f.Write((*buf)[:n]); err != nil {
