@@ -209,11 +209,11 @@ func tour(p *person) {
 		{"22-roster-import", "/courses/demo/roster/import", "paste rows"},
 		{"23-servers", "/courses/demo/servers", "Demo Student 1"},
 		{"24-activity", "/courses/demo/activity", "released"},
-		{"25-course-settings", "/courses/demo/settings", "Europe/Berlin"},
+		{"25-course-settings", "/courses/demo/settings", "Archive the course"},
 		{"26-dates", "/courses/demo/assignments/problem-set-1/dates", "More time for one student"},
 		{"27-settings", "/courses/demo/assignments/problem-set-1/settings", "Notebook image"},
 		{"28-marks", "/courses/demo/assignments/problem-set-1/marks", "Demo Student 1"},
-		{"29-account", "/account", "Signed in"},
+		{"29-account", "/account", "Where you are signed in"},
 		{"30-nothing-here", "/courses/none", "There is no such course."},
 	} {
 		p.goTo(page.path)

@@ -106,7 +106,7 @@ func (c *Collector) Collect(ctx context.Context, args store.CollectArgs) error {
 		due = time.Unix(args.DueUnix, 0).UTC()
 		sub.TakenAt = due
 		if behind := now.Sub(due); behind > punctual {
-			sub.Notes = append(sub.Notes, fmt.Sprintf("Collected %s after the due time, because Lectern could not do it then; it may hold work done in between.", behind.Round(time.Minute)))
+			sub.Notes = append(sub.Notes, fmt.Sprintf("Collected %s after the due time, because Lectern could not do it then; it may hold work done in between.", lasting(behind)))
 		}
 	}
 	form := uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "collect %d %d %d %d", args.AssignmentID, args.MemberID, args.DueUnix, args.Batch))
@@ -159,4 +159,16 @@ func (c *Collector) LayOut(ctx context.Context, since time.Time) error {
 		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
+}
+
+// lasting names a span of at least some minutes in its two largest units.
+func lasting(d time.Duration) string {
+	minutes := int(d / time.Minute)
+	switch {
+	case minutes < 60:
+		return fmt.Sprintf("%d min", minutes)
+	case minutes < 48*60:
+		return fmt.Sprintf("%d h %d min", minutes/60, minutes%60)
+	}
+	return fmt.Sprintf("%d days %d h", minutes/(24*60), minutes%(24*60)/60)
 }
