@@ -3,6 +3,7 @@ package grading
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,7 +81,8 @@ func (j Job) judge(done *Executed, i int, a answer, shown *shown) (dead string) 
 		return ""
 	case "timeout":
 		run.Executed, run.Failed = true, true
-		c.Outputs = append(c.Outputs, errorOutput("CellTimeoutError", "", "\x1b[0;31mCellTimeoutError\x1b[0m: No reply from kernel before timeout"))
+		// First, for it is why there is an interrupt behind it.
+		c.Outputs = slices.Insert(c.Outputs, 0, errorOutput("CellTimeoutError", "", "\x1b[0;31mCellTimeoutError\x1b[0m: No reply from kernel before timeout"))
 		done.Flags = append(done.Flags, fmt.Sprintf("Cell %d was stopped after %s.", i+1, j.Limits.Cell))
 		return ""
 	}

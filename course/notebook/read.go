@@ -56,6 +56,15 @@ func Parse(data []byte) (*Notebook, error) {
 // shape, an old format. The texts say what was passed over; the notebook is nil only if nothing was found.
 func Salvage(data []byte) (*Notebook, []string) {
 	var texts []string
+	// What another program saved is mostly legible all the same.
+	if bytes.IndexByte(data, 0) >= 0 {
+		data = bytes.ReplaceAll(data, []byte{0}, nil)
+		texts = append(texts, "This file contains NUL bytes; they were left out.")
+	}
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+		texts = append(texts, "This file is not UTF-8 text; what could not be read in it was replaced.")
+	}
 	tree, err := parseFile(data)
 	if err != nil {
 		texts = append(texts, err.Error())

@@ -135,7 +135,7 @@ class Driver:
                 if stopped:
                     raise Ended("time")
                 stopped, deadline = True, time.monotonic() + GRACE
-                signal_quietly(k.pid, signal.SIGINT)
+                signal_quietly(-k.pid, signal.SIGINT)  # the whole group, as Jupyter does
                 continue
             ready = dict(poll.poll(left * 1000 + 1))
             if ORDERS in ready:

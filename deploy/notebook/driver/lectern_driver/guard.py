@@ -69,8 +69,9 @@ class Watch:
         self.hooks = {k: list(v) for k, v in shell.events.callbacks.items()}
         self.paths = list(sys.path)
 
-    def began(self, stdout, stderr, directory):
-        self.stdout, self.stderr, self.directory = stdout, stderr, directory
+    def began(self, stdout, stderr):
+        self.stdout, self.stderr = stdout, stderr
+        self.threads = threading.active_count()
 
     def instances(self):
         s = self.shell
@@ -162,6 +163,8 @@ class Watch:
                 changed.append("monitoring")
                 sys.monitoring.set_events(tool, 0)
         gc.callbacks.clear()
+        # While the test computes, no thread of the submission gets a turn.
+        sys.setswitchinterval(1e6)
         if sys.stdout is not self.stdout or sys.stderr is not self.stderr:
             changed.append("where output goes")
             sys.stdout, sys.stderr = self.stdout, self.stderr
@@ -189,6 +192,7 @@ class Watch:
 
     def unseal(self, seal, order, flags):
         """Takes the seal off; whether the test's end was reached."""
+        sys.setswitchinterval(0.005)
         if seal.name:
             self.shell.ast_transformers[:] = [t for t in self.shell.ast_transformers if t is not seal]
             if hasattr(builtins, seal.name):
@@ -196,7 +200,7 @@ class Watch:
         sys.path[:] = [""] + [p for p in sys.path if p != ""]
         if order["secret"]:
             self.forget()
-        if threading.active_count() > 2 + len(OWN):
+        if threading.active_count() > self.threads:
             flags.append("A thread of the submission was running during the test.")
         return seal.reached
 
@@ -214,9 +218,6 @@ class Watch:
             sys.__dict__.pop(name, None)
         for key in set(linecache.cache) - self.lines:
             linecache.cache.pop(key, None)
-
-
-OWN = ()  # threads of ours beside the main one and the pump
 
 
 class Seal:

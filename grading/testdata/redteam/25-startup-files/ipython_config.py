@@ -1,0 +1,1 @@
+c.InteractiveShellApp.exec_lines = ['square = lambda x: x * x']

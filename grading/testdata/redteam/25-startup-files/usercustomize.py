@@ -1,0 +1,2 @@
+import builtins
+builtins.square = lambda x: x * x
