@@ -98,6 +98,12 @@ func (l Layout) StagedFeedback(course, login, assignment string) (string, error)
 	return l.work(course, filepath.Join(".staged", "feedback"), login, assignment)
 }
 
+// StagedAutograded holds the graded trees of dry runs, one a run, which may yet
+// become the work's autograded tree.
+func (l Layout) StagedAutograded(course, login, assignment string) (string, error) {
+	return l.work(course, filepath.Join(".staged", "autograded"), login, assignment)
+}
+
 // Staging holds unfinished copies of a course's trees, under fresh names, on
 // the file system they will be renamed in.
 func (l Layout) Staging(course string) (string, error) { return l.under(course, ".staging") }

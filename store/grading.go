@@ -170,13 +170,19 @@ func (s *Store) OpenedWork(ctx context.Context, id course.AssignmentID) ([]cours
 }
 
 // MarkCollected notes that live work was collected for a due time, or why there
-// was nothing to collect. A zero due time notes only when and why.
+// was nothing to collect. A zero due time notes only when and why. Autograding
+// begins, if the assignment wants it then.
 func (s *Store) MarkCollected(ctx context.Context, a course.AssignmentID, m course.MemberID, due, at time.Time, why string) error {
-	_, err := exec(ctx, s.db, "collected", `
-		update works set collected_at = $4, collect_error = nullif($5, ''),
-			collected_for = case when $3::timestamptz > '0001-01-02' then greatest(collected_for, $3) else collected_for end
-		where assignment_id = $1 and member_id = $2`, a, m, due, at, why)
-	return err
+	return s.InTx(ctx, func(tx *Store) error {
+		_, err := exec(ctx, tx.db, "collected", `
+			update works set collected_at = $4, collect_error = nullif($5, ''),
+				collected_for = case when $3::timestamptz > '0001-01-02' then greatest(collected_for, $3) else collected_for end
+			where assignment_id = $1 and member_id = $2`, a, m, due, at, why)
+		if err != nil {
+			return err
+		}
+		return tx.wantRun(ctx, a, m, OnCollect, OnSubmit)
+	})
 }
 
 // CollectTarget is what a collection needs to know.

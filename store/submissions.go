@@ -82,8 +82,14 @@ func (s *Store) RecordSubmission(ctx context.Context, sub course.Submission, for
 		if err := tx.recordSubmitted(ctx, sub, actor); err != nil {
 			return err
 		}
-		got, err = tx.submissionByKey(ctx, key)
-		return err
+		if got, err = tx.submissionByKey(ctx, key); err != nil || !got.Counts {
+			return err
+		}
+		occasions := []string{OnSubmit}
+		if got.LateBy > 0 { // its collection has been
+			occasions = append(occasions, OnCollect)
+		}
+		return tx.wantRun(ctx, sub.AssignmentID, sub.MemberID, occasions...)
 	})
 	if err != nil {
 		return course.Submission{}, false, err
