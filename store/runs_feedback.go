@@ -39,7 +39,7 @@ func (s *Store) AskFeedback(ctx context.Context, a course.AssignmentID, logins [
 			join members m on m.id = b.member_id join users u on u.id = m.user_id
 			where b.assignment_id = $1 and b.counts and ($2::text[] is null or u.login = any($2))
 				and (exists (select from runs r where r.submission_id = b.id and r.effective)
-					or exists (select from mark_heads h where h.assignment_id = b.assignment_id and h.member_id = b.member_id))
+					or exists (select from mark_events h where h.assignment_id = b.assignment_id and h.member_id = b.member_id))
 			on conflict (assignment_id, member_id) do update set state = 'queued', asked_by = excluded.asked_by, asked_at = excluded.asked_at, error = ''
 			returning member_id`, a, logins, by, at)
 		if err != nil || len(rows) == 0 {
@@ -109,8 +109,8 @@ func (s *Store) FeedbackTarget(ctx context.Context, a course.AssignmentID, m cou
 		join members m on m.id = b.member_id join users u on u.id = m.user_id
 		join current_totals t on t.assignment_id = a.id and t.member_id = m.id
 		left join runs r on r.submission_id = b.id and r.effective
-		left join mark_heads h on h.assignment_id = a.id and h.member_id = m.id and h.notebook = '' and h.question = ''
-		left join mark_events e on e.id = h.event_id
+		left join lateral (select comment from mark_events l where l.assignment_id = a.id and l.member_id = m.id
+			and l.notebook = '' and l.question = '' order by l.id desc limit 1) e on true
 		where b.assignment_id = $1 and b.member_id = $2 and b.counts`, a, m)
 }
 

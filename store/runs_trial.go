@@ -50,10 +50,10 @@ func (s *Store) TrialChanges(ctx context.Context, a course.AssignmentID, limit, 
 		), changed as (
 			select * from joined where old is distinct from new or old_max is distinct from new_max
 		)
-		select c.member_id, u.login, u.name, c.notebook, c.question, c.old, c.new, c.old_max, c.new_max, h.points as given, c.reason,
+		select c.member_id, u.login, u.name, c.notebook, c.question, c.old, c.new, c.old_max, c.new_max, h.given, c.reason,
 			c.old_total, c.new_total, (select count(distinct member_id) from changed)::int as students, (count(*) over ())::int as changes
 		from changed c join members m on m.id = c.member_id join users u on u.id = m.user_id
-		left join mark_heads h on h.assignment_id = $1 and h.member_id = c.member_id and h.notebook = c.notebook and h.question = c.question
+		left join grade_cells h on h.assignment_id = $1 and h.member_id = c.member_id and h.notebook = c.notebook and h.question = c.question
 		order by u.login, c.notebook, c.position, c.question limit nullif($2, 0) offset $3`, a, limit, offset)
 }
 

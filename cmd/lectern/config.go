@@ -28,6 +28,7 @@ type config struct {
 	Memory      int64            // bytes a workspace may use
 	CPUs        float64          // cores a workspace may use
 	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
+	Graders     int              // submissions autograded at once
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
 
 	Proxies   []netip.Prefix      // whose X-Forwarded-For is believed
@@ -76,6 +77,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		Memory:      parse(r, "LECTERN_WORKSPACE_MEMORY", "1GiB", parseBytes),
 		CPUs:        parse(r, "LECTERN_WORKSPACE_CPUS", "1", parseCPUs),
 		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
+		Graders:     parse(r, "LECTERN_GRADERS", allCores(), parseGraders),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
 	}
 	work, content := "http://*.work.localhost:8000", "http://*.content.localhost:8000"

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,9 +43,12 @@ func (w *collectWorker) NextRetry(job *river.Job[store.CollectArgs]) time.Time {
 func (h *house) runJobs(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &collectWorker{collector: h.collector})
+	river.AddWorker(workers, &autogradeWorker{runs: h.runs})
+	river.AddWorker(workers, &feedbackWorker{feedback: h.feedback})
 	client, err := river.NewClient(riverpgxv5.New(h.store.Pool()), &river.Config{
 		Workers: workers,
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, store.AutogradeQueue: {MaxWorkers: h.cfg.Graders},
+			store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}},
 		// The default lets a deadline's rush wait between small helpings.
 		FetchCooldown: 10 * time.Millisecond,
 		Logger:        h.log,

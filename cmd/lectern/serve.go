@@ -19,6 +19,7 @@ import (
 	"lectern/handlers"
 	"lectern/spawner"
 	"lectern/spawner/container"
+	"lectern/static"
 	"lectern/store"
 	"lectern/store/cluster"
 )
@@ -69,6 +70,9 @@ type house struct {
 
 	preparer  *grading.Preparer
 	collector *grading.Collector
+	runner    *grading.Runner
+	runs      *grading.Runs
+	feedback  *grading.Feedback
 }
 
 // build connects the rooms, from the ground up.
@@ -87,6 +91,7 @@ func build(e *env, cfg config) (*house, error) {
 	}
 	h.preparer = &grading.Preparer{Exchange: h.exchange, Store: h.store}
 	h.collector = &grading.Collector{Exchange: h.exchange, Store: h.store, Log: h.log, Now: time.Now}
+	h.feedback = &grading.Feedback{Exchange: h.exchange, Store: h.store, Render: render.New(), Style: static.Inline(), Now: time.Now}
 	if err := h.workspaces(e.ctx); err != nil {
 		h.close()
 		return nil, err
@@ -135,6 +140,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.runWorkspaces(ctx) })
 	g.Go(func() error { return site.Run(ctx) })
 	g.Go(func() error { return h.runJobs(ctx) })
+	g.Go(func() error { return h.runGraders(ctx) })
 	g.Go(func() error { return h.loop(ctx, "releases", time.Second, h.release) })
 	g.Go(func() error { return h.loop(ctx, "deadlines", time.Second, h.collector.EnqueueDue) })
 	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
@@ -163,6 +169,11 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 }
 
 func (h *house) close() {
+	if h.runner != nil {
+		if err := h.runner.Close(); err != nil {
+			h.log.Error("stopping the graders", "error", err)
+		}
+	}
 	if h.store != nil {
 		h.store.Close()
 	}

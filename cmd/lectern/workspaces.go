@@ -27,6 +27,9 @@ func (h *house) workspaces(ctx context.Context) error {
 	if h.engine, err = h.newEngine(); err != nil {
 		return err
 	}
+	if err := h.graders(string(realm)); err != nil {
+		return err
+	}
 	if u, err := url.Parse(h.cfg.Work.Origin("x")); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") {
 		h.log.Warn("workspaces are reached without TLS: browsers then do not say which page a request comes from, "+
 			"and one workspace's pages can load files of another of the same student; use https", "workspaces", h.cfg.Work.Pattern())

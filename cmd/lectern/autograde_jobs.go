@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"lectern/course"
+	"lectern/grading"
+	"lectern/spawner/container"
+	"lectern/store"
+)
+
+// autogradeWorker serves runs that wait, whichever course's turn it is.
+type autogradeWorker struct {
+	river.WorkerDefaults[store.AutogradeArgs]
+	runs *grading.Runs
+}
+
+// Work does one run.
+func (w *autogradeWorker) Work(ctx context.Context, _ *river.Job[store.AutogradeArgs]) error {
+	return w.runs.Next(ctx)
+}
+
+// Timeout is the run's own concern, which knows what its notebooks may take.
+func (w *autogradeWorker) Timeout(*river.Job[store.AutogradeArgs]) time.Duration { return -1 }
+
+// feedbackWorker makes feedback pages.
+type feedbackWorker struct {
+	river.WorkerDefaults[store.FeedbackArgs]
+	feedback *grading.Feedback
+}
+
+// Work makes one student's.
+func (w *feedbackWorker) Work(ctx context.Context, job *river.Job[store.FeedbackArgs]) error {
+	err := w.feedback.Make(ctx, job.Args, job.Attempt >= job.MaxAttempts)
+	if course.IsKind(err, course.NotFound) {
+		return river.JobCancel(err) // the assignment or the member is gone
+	}
+	return err
+}
+
+// Timeout bounds one student's pages.
+func (w *feedbackWorker) Timeout(*river.Job[store.FeedbackArgs]) time.Duration {
+	return 3 * time.Minute
+}
+
+// graders makes what autogrades. Containers need the local engine, whatever
+// workspaces run on; without one, runs wait and then say so to staff.
+func (h *house) graders(realm string) error {
+	engine, err := container.NewDocker(container.DockerOptions{Network: h.cfg.Network,
+		Data: container.Paths{Inside: h.cfg.Data, Host: h.cfg.DataHost}, Secrets: filepath.Join(h.cfg.Data, "secrets"), Log: h.log})
+	if err != nil {
+		return err
+	}
+	h.runner = grading.NewRunner(grading.RunnerOptions{Engine: engine, Site: realm, Ahead: h.cfg.Graders, Log: h.log})
+	h.runs = &grading.Runs{Store: h.store, Exchange: h.exchange, Runner: h.runner, Log: h.log, Now: time.Now}
+	return nil
+}
+
+// runGraders keeps autograding going until ctx ends: it removes what a killed
+// Lectern left, and takes its runs back.
+func (h *house) runGraders(ctx context.Context) error {
+	go func() {
+		if err := h.runner.Sweep(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("containers of an earlier grading could not be looked for", "error", err)
+		}
+	}()
+	return h.loop(ctx, "autograding", 5*time.Second, h.runs.Mend)
+}
+
+// parseGraders reads how many submissions are graded at once.
+func parseGraders(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 1000 {
+		return 0, fmt.Errorf("%q is not a number of submissions to grade at once", s)
+	}
+	return n, nil
+}
+
+// allCores is how many graders there are unless the operator says otherwise.
+func allCores() string { return strconv.Itoa(runtime.NumCPU()) }
