@@ -3,10 +3,8 @@ package handlers
 import (
 	"bytes"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"html"
-	"io"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -347,30 +345,4 @@ func TestThreeThousandPeopleAreSortedFilteredAndPaged(t *testing.T) {
 		first("?sort=name&page=20")
 	}
 	t.Logf("a page of the roster: %v", time.Since(began)/10)
-}
-
-func TestStrangersFormsAreSmall(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	read := make(chan error, 1)
-	list := s.routes()
-	for i := range list {
-		list[i].handle = func(w http.ResponseWriter, r *http.Request) error {
-			_, err := io.Copy(io.Discard, r.Body)
-			read <- err
-			return nil
-		}
-	}
-	s.Site.handler = s.Site.router(list)
-	huge := strings.Repeat("x", formBytes+1)
-	var limit *http.MaxBytesError
-	for _, rt := range s.routes() {
-		if rt.method != post || rt.who != anyone {
-			continue
-		}
-		s.anonymous().upload(fill(t, rt.pattern), huge, nil)
-		if err := <-read; !errors.As(err, &limit) {
-			t.Errorf("%s: a megabyte was read: %v", rt.pattern, err)
-		}
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -126,21 +128,34 @@ func (s *Site) router(list []route) http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, http.StatusForbidden, "That came from another site, so nothing was done.")
 	}))
-	return s.number(s.secure(s.SiteURL.Scheme == "https", s.sessions.LoadAndSave(s.identify(guard.Handler(r)))))
+	return s.number(s.secure(s.SiteURL.Scheme == "https", s.oneSession(s.sessions.LoadAndSave(s.identify(guard.Handler(r))))))
 }
 
-// formBytes is what a form may have that uploads nothing. Only the staff's pages
-// take files, and limit them themselves.
-const formBytes = 1 << 20
+// What a form may have that uploads nothing, in bytes; the staff's tables are long.
+const (
+	formBytes  = 1 << 20
+	tableBytes = 8 << 20
+)
 
-// small keeps everybody else's forms small: reading a form would put whatever a
-// stranger sends onto the disk.
+// takesFiles are the routes, by the end of their pattern, that limit what they
+// read themselves, as it comes in.
+var takesFiles = []string{"/assignments/new", "/source", "/feedback"}
+
+// small keeps forms small: reading one would put whatever somebody sends, without
+// end, onto the disk.
 func small(rt route, next handler) handler {
+	most := int64(formBytes)
 	if rt.who == staff || rt.who == instructor {
-		return next
+		most = tableBytes
+		if slices.ContainsFunc(takesFiles, func(end string) bool { return strings.HasSuffix(rt.pattern, end) }) {
+			most = maxBody
+		}
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		r.Body = http.MaxBytesReader(w, r.Body, formBytes)
+		if r.ContentLength > most && most < maxBody { // else it would read as an empty form
+			return course.Problemf(course.TooLarge, "That form was too large. Nothing was changed.")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		return next(w, r)
 	}
 }

@@ -17,8 +17,12 @@ import (
 	"lectern/views"
 )
 
-// maxBody bounds one upload with its form around it, in bytes.
-const maxBody = 210 << 20
+// maxBody bounds one upload with its form around it, in bytes; maxParts the parts
+// of that form: an upload's files and the fields beside them.
+const (
+	maxBody  = 210 << 20
+	maxParts = 6_000
+)
 
 // upload is a form with files that has been read: the files are staged, and
 // nobody sees them before they are imported.
@@ -41,10 +45,13 @@ func (s *Site) receive(w http.ResponseWriter, r *http.Request, slug string) (*up
 		return nil, err
 	}
 	up := &upload{Upload: u, values: url.Values{}}
-	for {
+	for n := 0; ; n++ {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
 			return up, nil
+		}
+		if n >= maxParts {
+			err = course.Fieldf("files", "An upload may hold 5,000 files at most.")
 		}
 		if err == nil {
 			err = up.take(r, part)
