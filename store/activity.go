@@ -12,7 +12,7 @@ import (
 func (s *Store) Record(ctx context.Context, a course.Activity) error {
 	_, err := s.db.Exec(ctx, `
 		insert into activity (actor, course_id, assignment_id, member_id, verb, detail)
-		values (nullif($1, 0), nullif($2, 0), nullif($3, 0), nullif($4, 0), $5, $6)`,
+		values (nullif($1::bigint, 0), nullif($2::bigint, 0), nullif($3::bigint, 0), nullif($4::bigint, 0), $5, $6)`,
 		a.Actor, a.CourseID, a.AssignmentID, a.MemberID, a.Verb, a.Detail)
 	if err != nil {
 		return fmt.Errorf("store: record %s: %w", a.Verb, err)
@@ -55,7 +55,7 @@ func (s *Store) Activity(ctx context.Context, c course.ID, q ActivityQuery) ([]A
 		left join members m on m.id = l.member_id left join users mu on mu.id = m.user_id
 		where l.course_id = $1 and ($2 = '' or u.login = $2) and ($3 = '' or l.verb = $3)
 		  and ($4 = '' or strpos(lower(concat_ws(' ', l.detail, mu.login, mu.name, a.title)), lower($4)) > 0)
-		  and ($5 = 0 or l.id < $5)
+		  and ($5::bigint = 0 or l.id < $5)
 		order by l.id desc limit $6`, c, q.Actor, q.Verb, q.Text, q.Before, q.Limit)
 }
 

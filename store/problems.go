@@ -34,6 +34,9 @@ func problem(err error) error {
 			p.Err = err
 			return &p
 		}
+		if pg.Code == "22021" || pg.Code == "22P05" { // a zero byte, or no UTF-8: nothing that a form of ours sends
+			return &course.Problem{Kind: course.Invalid, Text: "That holds characters that no text has. Nothing was changed.", Err: err}
+		}
 	}
 	return err
 }
