@@ -105,6 +105,9 @@ type Job struct {
 	// Warm are modules to import before the submission arrives. They are the
 	// same for all submissions of an assignment, or nothing is gained.
 	Warm []string
+	// Protocol runs Python kernels as all others are run, as a program of their
+	// own that is spoken to over Jupyter's protocol. Slower, with equal outputs.
+	Protocol bool
 }
 
 // Rebuilt is a notebook as notebook.Rebuild made it.

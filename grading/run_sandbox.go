@@ -232,7 +232,7 @@ func (s *sandbox) open(ctx context.Context, nb Rebuilt, j Job) error {
 	}
 	var a answer
 	err := s.plain(ctx, s.within(ctx, starting, func() error {
-		if err := s.order(map[string]any{"op": "open", "kernel": name, "dir": path.Join(j.Folder, path.Dir(nb.Path)), "output": j.Limits.Output,
+		if err := s.order(map[string]any{"op": "open", "kernel": name, "dir": path.Join(j.Folder, path.Dir(nb.Path)), "output": j.Limits.Output, "protocol": j.Protocol,
 			"env": map[string]string{"NBGRADER_EXECUTION": "autograde"}}); err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ nb["metadata"]["lectern"] = {"login": "another", "course": "another", "score": 7
 nb["metadata"]["authors"] = [{"name": "another"}]
 case("22-another-student", full, nb=nb)
 case("23-pickle", full, before=["import pickle\npickle.loads(b\"cos\\nsystem\\n(S'kill -9 1; touch /tmp/owned'\\ntR.\")"], **right)
-case("24-shadowing", zero, flags=["the module statistics"], before=["import statistics, json, numpy.testing"], files={
+case("24-shadowing", zero, flags=["the module statistics"], before=["import sys\nsys.path.insert(0, '')\nimport statistics, json, numpy.testing"], files={
     "numpy.py": "testing = type('t', (), {'assert_allclose': staticmethod(lambda *a: None)})\narray = list\n", "json.py": "loads = dumps = lambda *a, **k: 4\n",
     "statistics.py": "mean = lambda xs: 0\n", "unittest.py": "", "ast.py": "raise SystemExit\n"})
 case("25-startup-files", zero, before=["print('square' in dir(__builtins__))"], files={

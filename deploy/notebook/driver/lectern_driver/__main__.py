@@ -43,6 +43,8 @@ class Kernel:
             data = self.sock.recv(1 << 20)
         except BlockingIOError:
             return
+        except OSError:
+            data = b""
         if not data:
             raise Ended("death")
         self.heard += len(data)

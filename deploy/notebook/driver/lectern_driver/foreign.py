@@ -9,6 +9,8 @@ import json
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -20,10 +22,17 @@ from . import wire
 OUTPUTS = ("stream", "display_data", "update_display_data", "execute_result", "error", "clear_output")
 
 
+def specs():
+    """The kernels of the image; none that a submission could have written."""
+    dirs = [f"{top}/share/jupyter/kernels" for top in (sys.prefix, "/usr/local", "/usr")]
+    dirs += [f"{top}/kernels" for top in os.environ.get("JUPYTER_PATH", "").split(":") if top]
+    return KernelSpecManager(ensure_native_kernel=False, kernel_dirs=dirs)
+
+
 def missing(name):
     """Why there is no such kernel, or nothing."""
     try:
-        KernelSpecManager(ensure_native_kernel=False).get_kernel_spec(name)
+        specs().get_kernel_spec(name)
     except NoSuchKernel:
         return f"the image has no kernel named {name[:60]}"
     return ""
@@ -31,7 +40,7 @@ def missing(name):
 
 def run(sock, directory, env, name):
     os.umask(0o022)
-    manager = KernelManager(kernel_name=name, connection_file=f"/tmp/connection-{os.getpid()}.json")
+    manager = KernelManager(kernel_name=name, kernel_spec_manager=specs(), connection_file=f"/tmp/connection-{os.getpid()}.json")
     write = manager.write_connection_file
 
     def readable(**kwargs):
@@ -41,10 +50,14 @@ def run(sock, directory, env, name):
     manager.write_connection_file = readable
     inner = {**os.environ, **env, "JUPYTER_RUNTIME_DIR": "/tmp/jupyter/runtime"}
 
-    from .nursery import as_student
+    from .nursery import HOME, as_student
 
-    as_student(lambda: os.makedirs(directory, exist_ok=True))
-    manager.start_kernel(cwd=directory, env=inner, user=wire.STUDENT, group=wire.GROUP, extra_groups=[], stdin=None)
+    def enter():
+        os.makedirs(directory, exist_ok=True)
+        os.chmod(HOME, 0o755)  # or whoever starts the kernel could not do it there
+
+    as_student(enter)
+    manager.start_kernel(cwd=directory, env=inner, user=wire.STUDENT, group=wire.GROUP, extra_groups=[], stderr=subprocess.DEVNULL)
     client = manager.client()
     client.start_channels(hb=False)
     client.wait_for_ready(timeout=60)

@@ -169,8 +169,8 @@ class Watch:
             changed.append("where output goes")
             sys.stdout, sys.stderr = self.stdout, self.stderr
         # The submission's own modules come last, so that none stands in for a library's.
-        own = [p for p in sys.path if p not in self.paths]
-        sys.path[:] = self.paths + own
+        self.found = list(sys.path)
+        sys.path[:] = self.paths + [p for p in sys.path if p not in self.paths]
         for name, module in list(sys.modules.items()):
             origin = getattr(module, "__file__", None)
             if name in sys.stdlib_module_names and isinstance(origin, str) and os.path.abspath(origin).startswith("/home/"):
@@ -197,7 +197,7 @@ class Watch:
             self.shell.ast_transformers[:] = [t for t in self.shell.ast_transformers if t is not seal]
             if hasattr(builtins, seal.name):
                 delattr(builtins, seal.name)
-        sys.path[:] = [""] + [p for p in sys.path if p != ""]
+        sys.path[:] = self.found + [p for p in sys.path if p not in self.found]
         if order["secret"]:
             self.forget()
         if threading.active_count() > self.threads:

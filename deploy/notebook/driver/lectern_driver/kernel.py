@@ -18,7 +18,7 @@ import threading
 from ipykernel.ipkernel import IPythonKernel
 from jupyter_client.session import Session as JupyterSession
 from tornado.ioloop import IOLoop
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from . import guard, wire
 
@@ -53,6 +53,7 @@ class Stream:
     """stdout or stderr of a cell: gathers text, and sends it before anything else is shown."""
 
     encoding, errors, newlines, mode, closed = "UTF-8", "strict", None, "w", False
+    pipe = None
 
     def __init__(self, session, name, fd):
         self.session, self.name, self._fd = session, name, fd
@@ -65,7 +66,7 @@ class Stream:
             self._parts.append(text)
             self._size += len(text)
             if self._size > 1 << 16:
-                self.flush()
+                self.send()
         return len(text)
 
     def writelines(self, lines):
@@ -73,6 +74,11 @@ class Stream:
             self.write(line)
 
     def flush(self):
+        if self.pipe:
+            self.pipe.drain()
+        self.send()
+
+    def send(self):
         with self._lock:
             text, self._parts, self._size = "".join(self._parts), [], 0
         if text:
@@ -105,18 +111,19 @@ class Pipe:
         os.close(into)
         os.set_blocking(self.end, False)
         self.stream, self.lock = stream, threading.Lock()
+        stream.pipe = self
 
     def drain(self):
-        with self.lock:
-            while True:
-                try:
-                    data = os.read(self.end, 1 << 16)
-                except BlockingIOError:
-                    return
-                if not data:
-                    return
+        if not self.lock.acquire(blocking=False):
+            return  # another thread does it
+        try:
+            while data := os.read(self.end, 1 << 16):
                 self.stream.write(data.decode("utf-8", "replace"))
-                self.stream.flush()
+                self.stream.send()
+        except BlockingIOError:
+            pass
+        finally:
+            self.lock.release()
 
 
 class Kernel(IPythonKernel):
@@ -136,6 +143,7 @@ def prepare():
     log.disabled = True
     kernel = Kernel(session=Session(), config=config, log=log)
     del sys.modules["debugpy"]
+    Application.instance().kernel = kernel  # where %matplotlib and %gui look for it
     if "matplotlib.pyplot" in sys.modules:
         import matplotlib_inline.backend_inline  # noqa: F401  enables itself for this shell, as at a notebook's first figure
     import unittest  # noqa: F401  tests rely on these, so they must be known as they were
@@ -151,9 +159,9 @@ def run(sock, directory, env):
     os.environ.update(env)
     os.makedirs(directory, exist_ok=True)
     os.chdir(directory)
-    sys.path.insert(0, "")
+    # Where Jupyter has it: behind the standard library, before what is installed.
+    sys.path.insert(next((i for i, p in enumerate(sys.path) if p.endswith("-packages")), 0), "")
     sys.argv = ["ipykernel_launcher.py"]
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     session = kernel.session
     session.fd = sock
     if numpy := sys.modules.get("numpy"):
@@ -174,7 +182,7 @@ def run(sock, directory, env):
             _, payload = wire.read_frame(sock)
         except EOFError:
             os._exit(0)
-        session.put(b"d", perform(json.loads(payload), loop, pipes))
+        session.put(b"d", perform(json.loads(payload), loop))
         if kernel.shell.exit_now:
             os._exit(0)
 
@@ -185,7 +193,7 @@ def orphan(sock):
     sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))
 
 
-def perform(order, loop, pipes):
+def perform(order, loop):
     """Runs one cell; the answer says whether its end was reached."""
     test, flags = order["test"], []
     seal = watch.heal(order, flags) if test else None
@@ -200,8 +208,6 @@ def perform(order, loop, pipes):
         kernel.shell.showtraceback()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for pipe in pipes:
-        pipe.drain()
     watch.stdout.flush()
     watch.stderr.flush()
     reached = True if seal is None else watch.unseal(seal, order, flags)

@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import sys
+import traceback
 
 from . import wire
 
@@ -95,7 +96,7 @@ def serve(control, modules):
 
 def raise_kernel(control, order, sock):
     """Forks a kernel on this end of a socket and waits for its end."""
-    ours = order["kernel"] in ("python3", "python", "")
+    ours = order["kernel"] in ("python3", "python") and not order["protocol"]
     if not ours:
         from . import foreign
 
@@ -107,6 +108,10 @@ def raise_kernel(control, order, sock):
     if pid == 0:
         try:
             control.close()
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, 0)  # these lead to the host
+            os.dup2(nothing, 1)
+            os.close(nothing)
             if ours:
                 with open("/proc/self/oom_score_adj", "w") as f:
                     f.write("1000")  # when memory is short this goes first, not the driver
@@ -117,6 +122,8 @@ def raise_kernel(control, order, sock):
                 kernel.run(sock, f"{HOME}/{order['dir']}", order["env"])
             else:
                 foreign.run(sock, f"{HOME}/{order['dir']}", order["env"], order["kernel"])
+        except Exception:
+            traceback.print_exc()  # for the operator
         finally:
             os._exit(1)
     os.close(sock)
