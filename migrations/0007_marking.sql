@@ -14,47 +14,6 @@ alter table mark_events
 alter table mark_events drop constraint mark_events_source;
 alter table mark_events add constraint mark_events_source check (source in ('hand', 'csv', 'auto', 'rubric'));
 
--- The latest event of each question, so that nobody has to look for it. Only the
--- trigger below writes here.
-create table mark_heads (
-    assignment_id bigint not null references assignments,
-    notebook      text not null,
-    question      text not null,
-    member_id     bigint not null references members,
-    event_id      bigint not null references mark_events,
-    points        double precision,
-    extra         double precision not null,
-    excused       boolean not null,
-    flagged       boolean not null,
-    rubric        bigint[],
-    by_rubric     boolean not null,
-    submission_id bigint,
-    primary key (assignment_id, notebook, question, member_id)
-);
-create index mark_heads_member on mark_heads (member_id, assignment_id);
-
--- +goose StatementBegin
-create function follow_marks() returns trigger language plpgsql as $$
-begin
-    insert into mark_heads as h (assignment_id, notebook, question, member_id, event_id, points, extra, excused, flagged, rubric, by_rubric, submission_id)
-    select distinct on (assignment_id, notebook, question, member_id)
-        assignment_id, notebook, question, member_id, id, points, extra, excused, flagged, rubric, by_rubric, submission_id
-    from fresh order by assignment_id, notebook, question, member_id, id desc
-    on conflict (assignment_id, notebook, question, member_id) do update set event_id = excluded.event_id,
-        points = excluded.points, extra = excluded.extra, excused = excluded.excused, flagged = excluded.flagged,
-        rubric = excluded.rubric, by_rubric = excluded.by_rubric, submission_id = excluded.submission_id
-    where h.event_id < excluded.event_id;
-    return null;
-end $$;
--- +goose StatementEnd
-create trigger mark_events_heads after insert on mark_events
-    referencing new table as fresh for each statement execute function follow_marks();
-
-insert into mark_heads (assignment_id, notebook, question, member_id, event_id, points, extra, excused, flagged, rubric, by_rubric, submission_id)
-select distinct on (assignment_id, notebook, question, member_id)
-    assignment_id, notebook, question, member_id, id, points, extra, excused, flagged, rubric, by_rubric, submission_id
-from mark_events order by assignment_id, notebook, question, member_id, id desc;
-
 -- A number for each student's work, drawn at random when it first comes in. Its
 -- order is the order of grading, the same for every grader, and tells nothing
 -- about who wrote it.
@@ -166,66 +125,243 @@ create function late_lost(unit text, percent float8, cap float8, grace integer, 
         end
 $$;
 
--- Every question of every student with its mark as it stands: what a person gave,
--- else what the tests of the run in effect did.
-create view grade_cells as
-select q.assignment_id, m.id as member_id, p.number, q.notebook, q.grade_id as question, q.kind, q.position, q.points as max,
+-- Every question of every student who handed in or was marked, as it follows from
+-- what was recorded: what a person gave last, else what the tests of the run in
+-- effect did. Each lookup is a lateral one, by index, because statistics know
+-- nothing of an assignment that is just being handed in. Slow for a class;
+-- grade_cells holds the same.
+create view grade_source as
+select q.assignment_id, q.notebook, q.grade_id as question, m.id as member_id, p.number, q.kind, q.position, q.points as max,
     s.id as submission_id, r.id as run_id, x.points as auto, coalesce(nullif(x.answer_hash, ''), ah.hash) as answer_hash,
-    coalesce(x.no_response, false) as no_response, h.event_id, h.points as given, coalesce(h.extra, 0) as extra,
-    coalesce(h.excused, false) as excused, coalesce(h.points, x.points) as points,
-    coalesce(h.flagged, false) or coalesce(cardinality(x.flags) > 0, false) as flagged,
+    coalesce(x.no_response, false) as no_response, e.id as event_id, e.points as given, coalesce(e.extra, 0) as extra,
+    coalesce(e.excused, false) as excused, coalesce(e.points, x.points) as points,
+    coalesce(e.flagged, false) or coalesce(cardinality(x.flags) > 0, false) as flagged,
+    coalesce(e.rubric, '{}') as rubric, coalesce(e.by_rubric, false) as by_rubric,
     case
-        when h.excused then 'excused'
-        when h.points is not null and h.submission_id <> s.id then 'stale'
-        when h.points <> x.points then 'overridden'
-        when h.points is not null then 'marked'
+        when e.excused then 'excused'
+        when e.points is not null and e.submission_id <> s.id then 'stale'
+        when e.points <> x.points then 'overridden'
+        when e.points is not null then 'marked'
         when s.id is null then 'missing'
         when x.points >= q.points then 'auto'
         when x.points is not null then 'failed'
         when x.run_id is not null or q.kind <> 'tests' then 'needs'
         else 'waiting'
     end as state
-from questions q
-join assignments a on a.id = q.assignment_id
+from assignments a
 join members m on m.course_id = a.course_id
-left join submissions s on s.assignment_id = q.assignment_id and s.member_id = m.id and s.counts
-left join papers p on p.assignment_id = q.assignment_id and p.member_id = m.id
-left join runs r on r.submission_id = s.id and r.effective
-left join run_results x on x.run_id = r.id and x.notebook = q.notebook and x.question = q.grade_id
-left join mark_heads h on h.assignment_id = q.assignment_id and h.notebook = q.notebook and h.question = q.grade_id and h.member_id = m.id
-left join answer_hashes ah on ah.submission_id = s.id and ah.notebook = q.notebook and ah.question = q.grade_id
-where q.points > 0 and q.kind in ('tests', 'manual', 'task') and (m.role = 'student' and m.dropped_at is null or s.id is not null);
+left join lateral (select id from submissions l where l.assignment_id = a.id and l.member_id = m.id and l.counts limit 1) s on true
+left join papers p on p.assignment_id = a.id and p.member_id = m.id
+left join lateral (select id from runs l where l.submission_id = s.id and l.effective limit 1) r on true
+join questions q on q.assignment_id = a.id and q.points > 0 and q.kind in ('tests', 'manual', 'task')
+left join lateral (select * from run_results l where l.run_id = r.id and l.notebook = q.notebook and l.question = q.grade_id limit 1) x on true
+left join lateral (select hash from answer_hashes l
+    where l.submission_id = s.id and l.notebook = q.notebook and l.question = q.grade_id limit 1) ah on true
+left join lateral (select * from mark_events l
+    where l.assignment_id = a.id and l.member_id = m.id and l.notebook = q.notebook and l.question = q.grade_id
+    order by l.id desc limit 1) e on true
+where s.id is not null or e.id is not null;
 
--- What it comes to, for every student of every assignment. This is the one place
--- where a total is made; see course.Total. A mark for the whole, if there is one,
--- is the total: nothing is taken off it.
-create view current_totals as
-select t.assignment_id, t.member_id, t.submission_id, t.whole, t.earned, t.extra, t.most, t.needs, t.waiting, t.flagged, t.excused, t.lost,
-    case when t.excused or t.whole is not null or t.earned is null then 0 else round(t.earned * t.lost * 100) / 100 end as penalty,
-    case when t.excused then null when t.whole is not null then t.whole
-        else t.earned - round(t.earned * t.lost * 100) / 100 end as points
-from (
-    select a.id as assignment_id, m.id as member_id, s.id as submission_id, w.points as whole, coalesce(w.excused, false) as excused,
-        k.earned, coalesce(k.extra, 0) as extra, coalesce(k.most, a.points) as most, coalesce(k.needs, 0) as needs, coalesce(k.waiting, 0) as waiting,
-        coalesce(k.flagged, false) as flagged,
-        late_lost(a.late_unit, a.late_percent, a.late_cap, a.late_grace, a.late_zero_after, coalesce(e.due_at, a.due_at), s.taken_at, c.zone) as lost
-    from assignments a
-    join courses c on c.id = a.course_id
-    join members m on m.course_id = a.course_id
-    left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
-    left join extensions e on e.assignment_id = a.id and e.member_id = m.id
-    left join mark_heads w on w.assignment_id = a.id and w.notebook = '' and w.question = '' and w.member_id = m.id
-    left join (
-        select assignment_id, member_id,
-            sum(points + extra) filter (where not excused) as earned,
+-- An index that promises little and costs much where statistics are young; the
+-- hashes are looked for in grade_cells.
+drop index run_results_question;
+
+-- The same, kept by the triggers below, so that a class is one range of an index.
+create table grade_cells (
+    assignment_id bigint not null references assignments,
+    notebook      text not null,
+    question      text not null,
+    member_id     bigint not null references members,
+    number        integer,                          -- of the paper; null: nothing was handed in
+    kind          text not null,
+    position      integer not null,
+    max           double precision not null,
+    submission_id bigint,
+    run_id        bigint,
+    auto          double precision,
+    answer_hash   text,
+    no_response   boolean not null,
+    event_id      bigint,
+    given         double precision,
+    extra         double precision not null,
+    excused       boolean not null,
+    points        double precision,
+    flagged       boolean not null,
+    rubric        bigint[] not null,
+    by_rubric     boolean not null,
+    state         text not null,
+    primary key (assignment_id, notebook, question, member_id)
+);
+create index grade_cells_member on grade_cells (assignment_id, member_id);
+create index grade_cells_next on grade_cells (assignment_id, notebook, question, number) where state in ('needs', 'stale');
+create index grade_cells_open on grade_cells (assignment_id, number) where state in ('needs', 'stale');
+
+-- What they add up to, with the mark for the whole if there is one.
+create table tallies (
+    assignment_id bigint not null references assignments,
+    member_id     bigint not null references members,
+    whole         double precision,
+    excused       boolean not null default false,   -- the whole assignment
+    earned        double precision,
+    extra         double precision not null default 0,
+    most          double precision,                 -- null: there are no questions
+    needs         integer not null default 0,
+    waiting       integer not null default 0,
+    flagged       boolean not null default false,
+    primary key (assignment_id, member_id)
+);
+create index tallies_member on tallies (member_id);
+
+-- +goose StatementBegin
+-- One student or all of them: by index, whatever the statistics say of tables that
+-- have just been filled.
+create function settle(a bigint, who bigint[]) returns void language plpgsql
+    set enable_seqscan = off set jit = off set plan_cache_mode = force_custom_plan as $$
+begin
+    -- The lock comes first, in a statement of its own: what follows must see what
+    -- those who held it before have committed.
+    insert into tallies (assignment_id, member_id) select a, m from unnest(who) m order by m on conflict do nothing;
+    perform from tallies where assignment_id = a and member_id = any(who) order by member_id for update;
+
+    delete from grade_cells c where assignment_id = a and member_id = any(who) and not exists (
+        select from questions q where q.assignment_id = a and q.notebook = c.notebook and q.grade_id = c.question
+            and q.points > 0 and q.kind in ('tests', 'manual', 'task'));
+    insert into grade_cells as c (assignment_id, notebook, question, member_id, number, kind, position, max, submission_id, run_id, auto, answer_hash,
+        no_response, event_id, given, extra, excused, points, flagged, rubric, by_rubric, state)
+    select g.assignment_id, g.notebook, g.question, g.member_id, g.number, g.kind, g.position, g.max, g.submission_id, g.run_id, g.auto, g.answer_hash,
+        g.no_response, g.event_id, g.given, g.extra, g.excused, g.points, g.flagged, g.rubric, g.by_rubric, g.state
+    from unnest(who) m join grade_source g on g.member_id = m where g.assignment_id = a
+    on conflict (assignment_id, notebook, question, member_id) do update set number = excluded.number, kind = excluded.kind, position = excluded.position, max = excluded.max,
+        submission_id = excluded.submission_id, run_id = excluded.run_id, auto = excluded.auto, answer_hash = excluded.answer_hash,
+        no_response = excluded.no_response, event_id = excluded.event_id, given = excluded.given, extra = excluded.extra, excused = excluded.excused,
+        points = excluded.points, flagged = excluded.flagged, rubric = excluded.rubric, by_rubric = excluded.by_rubric, state = excluded.state
+    where c is distinct from excluded;
+
+    update tallies t set whole = w.points, excused = coalesce(w.excused, false), earned = k.earned, extra = coalesce(k.extra, 0), most = k.most,
+        needs = coalesce(k.needs, 0), waiting = coalesce(k.waiting, 0), flagged = coalesce(k.flagged, false)
+    from unnest(who) m
+    left join lateral (select points, excused from mark_events l
+        where l.assignment_id = a and l.member_id = m and l.notebook = '' and l.question = '' order by l.id desc limit 1) w on true
+    left join lateral (select sum(points + extra) filter (where not excused) as earned,
             sum(extra) filter (where not excused and points is not null) as extra,
-            coalesce(sum(max) filter (where not excused), 0) as most,
+            case when count(*) > 0 then coalesce(sum(max) filter (where not excused), 0) end as most,
             count(*) filter (where state in ('needs', 'stale')) as needs,
-            count(*) filter (where state = 'waiting') as waiting,
-            bool_or(flagged) as flagged
-        from grade_cells group by 1, 2) k on k.assignment_id = a.id and k.member_id = m.id
-    where m.role = 'student' and m.dropped_at is null or s.id is not null or w.event_id is not null
-) t;
+            count(*) filter (where state = 'waiting') as waiting, bool_or(flagged) as flagged
+        from grade_cells where assignment_id = a and member_id = m) k on true
+    where t.assignment_id = a and t.member_id = m;
+end $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function settle_marks() returns trigger language plpgsql as $$
+begin
+    perform settle(assignment_id, array_agg(distinct member_id)) from fresh group by assignment_id order by assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger mark_events_settle after insert on mark_events
+    referencing new table as fresh for each statement execute function settle_marks();
+
+-- +goose StatementBegin
+create function settle_new_submissions() returns trigger language plpgsql as $$
+begin
+    perform settle(assignment_id, array_agg(distinct member_id)) from fresh where counts group by assignment_id order by assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+create function settle_submissions() returns trigger language plpgsql as $$
+begin
+    perform settle(f.assignment_id, array_agg(distinct f.member_id)) from fresh f join gone g using (id)
+    where f.counts <> g.counts group by f.assignment_id order by f.assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger submissions_settle_new after insert on submissions
+    referencing new table as fresh for each statement execute function settle_new_submissions();
+create trigger submissions_settle after update on submissions
+    referencing old table as gone new table as fresh for each statement execute function settle_submissions();
+
+-- +goose StatementBegin
+create function settle_new_runs() returns trigger language plpgsql as $$
+begin
+    perform settle(assignment_id, array_agg(distinct member_id)) from fresh where effective group by assignment_id order by assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+create function settle_runs() returns trigger language plpgsql as $$
+begin
+    perform settle(f.assignment_id, array_agg(distinct f.member_id)) from fresh f join gone g using (id)
+    where f.effective <> g.effective group by f.assignment_id order by f.assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger runs_settle_new after insert on runs
+    referencing new table as fresh for each statement execute function settle_new_runs();
+create trigger runs_settle after update on runs
+    referencing old table as gone new table as fresh for each statement execute function settle_runs();
+
+-- +goose StatementBegin
+create function settle_results() returns trigger language plpgsql as $$
+begin
+    perform settle(r.assignment_id, array_agg(distinct r.member_id)) from (select distinct run_id from fresh) f
+    join runs r on r.id = f.run_id and r.effective group by r.assignment_id order by r.assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger run_results_settle_new after insert on run_results
+    referencing new table as fresh for each statement execute function settle_results();
+create trigger run_results_settle after update on run_results
+    referencing new table as fresh for each statement execute function settle_results();
+
+-- +goose StatementBegin
+create function settle_hashes() returns trigger language plpgsql as $$
+begin
+    perform settle(s.assignment_id, array_agg(distinct s.member_id)) from (select distinct submission_id from fresh) f
+    join submissions s on s.id = f.submission_id and s.counts group by s.assignment_id order by s.assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger answer_hashes_settle after insert on answer_hashes
+    referencing new table as fresh for each statement execute function settle_hashes();
+
+-- +goose StatementBegin
+create function settle_questions() returns trigger language plpgsql as $$
+begin
+    perform settle(t.assignment_id, array_agg(t.member_id)) from tallies t
+    where t.assignment_id in (select assignment_id from touched) group by t.assignment_id order by t.assignment_id;
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger questions_settle_new after insert on questions
+    referencing new table as touched for each statement execute function settle_questions();
+create trigger questions_settle after update on questions
+    referencing new table as touched for each statement execute function settle_questions();
+create trigger questions_settle_gone after delete on questions
+    referencing old table as touched for each statement execute function settle_questions();
+
+select settle(assignment_id, array_agg(member_id)) from (
+    select assignment_id, member_id from submissions union select assignment_id, member_id from mark_events) known group by assignment_id;
+
+-- What an assignment comes to, for every student who takes part or has something
+-- recorded. This is the one place where a total is made; course.Total has the same
+-- rules. A mark for the whole is the total: nothing is taken off it.
+create view current_totals as
+select a.id as assignment_id, m.id as member_id, s.id as submission_id, k.whole, coalesce(k.excused, false) as excused,
+    k.earned, coalesce(k.extra, 0) as extra, coalesce(k.most, a.points) as most, coalesce(k.needs, 0) as needs,
+    coalesce(k.waiting, 0) as waiting, coalesce(k.flagged, false) as flagged, l.lost,
+    case when k.excused or k.whole is not null or k.earned is null then 0 else round(k.earned * l.lost * 100) / 100 end as penalty,
+    case when k.excused then null when k.whole is not null then k.whole else k.earned - round(k.earned * l.lost * 100) / 100 end as points
+from assignments a
+join courses c on c.id = a.course_id
+join members m on m.course_id = a.course_id
+left join tallies k on k.assignment_id = a.id and k.member_id = m.id
+left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
+left join extensions e on e.assignment_id = a.id and e.member_id = m.id
+cross join lateral (select late_lost(a.late_unit, a.late_percent, a.late_cap, a.late_grace, a.late_zero_after,
+    coalesce(e.due_at, a.due_at), s.taken_at, c.zone) as lost offset 0) l
+where m.role = 'student' and m.dropped_at is null or k.member_id is not null;
 
 -- What the student was returned stays as it was, whatever is changed since.
 alter table feedbacks

@@ -22,10 +22,14 @@ type GradeQuestion struct {
 // GradeQuestions lists an assignment's questions in the order of its notebooks.
 func (s *Store) GradeQuestions(ctx context.Context, id course.AssignmentID) ([]GradeQuestion, error) {
 	return many[GradeQuestion](ctx, s.db, "questions", `
-		select notebook, question, kind, position, max, count(submission_id)::int as papers,
-			(count(*) filter (where state in ('needs', 'stale')))::int as needs, (count(*) filter (where state = 'waiting'))::int as waiting,
-			(count(*) filter (where flagged))::int as flagged, avg(points) filter (where not excused) as mean
-		from grade_cells where assignment_id = $1 group by notebook, question, kind, position, max order by notebook, position`, id)
+		select q.notebook, q.grade_id as question, q.kind, q.position, q.points as max, coalesce(c.papers, 0) as papers,
+			coalesce(c.needs, 0) as needs, coalesce(c.waiting, 0) as waiting, coalesce(c.flagged, 0) as flagged, c.mean
+		from questions q left join (
+			select notebook, question, count(number)::int as papers, (count(*) filter (where state in ('needs', 'stale')))::int as needs,
+				(count(*) filter (where state = 'waiting'))::int as waiting, (count(*) filter (where flagged))::int as flagged,
+				avg(points) filter (where not excused) as mean
+			from grade_cells where assignment_id = $1 group by 1, 2) c on c.notebook = q.notebook and c.question = q.grade_id
+		where q.assignment_id = $1 and q.points > 0 and q.kind in ('tests', 'manual', 'task') order by q.notebook, q.position`, id)
 }
 
 // GradeQuery is what part of a class is asked for. Zero fields ask for all who
@@ -108,14 +112,20 @@ func (s *Store) GradeTable(ctx context.Context, id course.AssignmentID, q GradeQ
 	if join != "" {
 		args = append(args, q.Question.Notebook, q.Question.Question)
 	}
+	// Only what is shown is worth its total; the rest is sorted and counted.
 	rows, err := many[GradeRow](ctx, s.db, "grades", `
-		select m.id as member_id, u.login, u.name, m.section, p.number, coalesce(s.late_seconds > 0, false) as late,
-			t.points, t.penalty, t.whole, t.extra, t.most, t.excused, t.needs::int as needs, t.flagged, (count(*) over ())::int as total
-		from current_totals t join members m on m.id = t.member_id join users u on u.id = m.user_id
-		left join papers p on p.assignment_id = $1 and p.member_id = m.id
-		left join submissions s on s.id = t.submission_id `+join+`
-		where t.assignment_id = $1 and ($2 = '' or m.section = $2) and `+state+`
-		order by `+order+` nulls last, p.number nulls last, u.login limit nullif($3, 0) offset $4`, args...)
+		with page as materialized (
+			select row_number() over (order by `+order+` nulls last, p.number nulls last, u.login) as rank,
+				t.member_id, u.login, u.name, m.section, p.number, (count(*) over ())::int as total
+			from current_totals t join members m on m.id = t.member_id join users u on u.id = m.user_id
+			left join papers p on p.assignment_id = $1 and p.member_id = m.id `+join+`
+			where t.assignment_id = $1 and ($2 = '' or m.section = $2) and `+state+`
+			order by 1 limit nullif($3, 0) offset $4
+		)
+		select g.member_id, g.login, g.name, g.section, g.number, coalesce(s.late_seconds > 0, false) as late,
+			t.points, t.penalty, t.whole, t.extra, t.most, t.excused, t.needs::int as needs, t.flagged, g.total
+		from page g join current_totals t on t.assignment_id = $1 and t.member_id = g.member_id
+		left join submissions s on s.id = t.submission_id order by g.rank`, args...)
 	if err != nil || len(rows) == 0 {
 		return rows, err
 	}

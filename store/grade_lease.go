@@ -33,14 +33,16 @@ func (s *Store) nextAfter(ctx context.Context, a course.AssignmentID, k course.Q
 		err = s.InTx(ctx, func(tx *Store) error {
 			// Who reaches for the same paper at this moment is passed over; who had
 			// it a moment earlier is found out by hold.
+			question, args := "", []any{a, after, actor}
+			if k.Question != "" {
+				question, args = "and c.notebook = $4 and c.question = $5", append(args, k.Notebook, k.Question)
+			}
 			rows, err := many[found](ctx, tx.db, "next paper", `
-				select p.number, p.member_id from papers p
-				where p.assignment_id = $1 and p.number > $2 and exists (
-					select from grade_cells c where c.assignment_id = p.assignment_id and c.member_id = p.member_id
-						and ($4 = '' or c.notebook = $3 and c.question = $4) and c.state in ('needs', 'stale')
-						and not exists (select from grading_leases l where l.assignment_id = c.assignment_id and l.notebook = c.notebook
-							and l.question = c.question and l.member_id = c.member_id and l.expires_at > now() and l.user_id <> $5))
-				order by p.number limit 1 for no key update of p skip locked`, a, after, k.Notebook, k.Question, actor)
+				select p.number, p.member_id from grade_cells c join papers p on p.assignment_id = c.assignment_id and p.number = c.number
+				where c.assignment_id = $1 and c.number > $2 and c.state in ('needs', 'stale') `+question+`
+					and not exists (select from grading_leases l where l.assignment_id = c.assignment_id and l.notebook = c.notebook
+						and l.question = c.question and l.member_id = c.member_id and l.expires_at > now() and l.user_id <> $3)
+				order by c.number limit 1 for no key update of p skip locked`, args...)
 			if err != nil || len(rows) == 0 {
 				none = len(rows) == 0
 				return err

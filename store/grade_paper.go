@@ -71,18 +71,19 @@ func (m CellMark) Event() int64 {
 	return *m.EventID
 }
 
+// cellMarks finds questions of a paper. Of a student who handed in nothing and has
+// no mark there is nothing to find.
 const cellMarks = `
-	select c.member_id, c.notebook, c.question, c.kind, c.max, c.state, c.auto, c.given, c.points, c.extra, h.flagged is true as flagged,
+	select c.member_id, c.notebook, c.question, c.kind, c.max, c.state, c.auto, c.given, c.points, c.extra, e.flagged is true as flagged,
 		c.answer_hash, c.no_response, x.reason as test_reason, coalesce(x.flags, '{}') as test_flags,
-		h.event_id, coalesce(h.rubric, '{}') as rubric, h.by_rubric is true as by_rubric, e.apart is true as apart, e.together_with is not null as together,
+		c.event_id, c.rubric, c.by_rubric, e.apart is true as apart, e.together_with is not null as together,
 		e.comment, e.reason, u.login as by, e.at,
 		(select coalesce(nullif(n.name, ''), n.login) from grading_leases l join users n on n.id = l.user_id
 			where l.assignment_id = c.assignment_id and l.notebook = c.notebook and l.question = c.question and l.member_id = c.member_id
 				and l.expires_at > now() and l.user_id <> $3) as held_by
 	from grade_cells c
 	left join run_results x on x.run_id = c.run_id and x.notebook = c.notebook and x.question = c.question
-	left join mark_heads h on h.assignment_id = c.assignment_id and h.notebook = c.notebook and h.question = c.question and h.member_id = c.member_id
-	left join mark_events e on e.id = h.event_id
+	left join mark_events e on e.id = c.event_id
 	left join users u on u.id = e.actor
 	where c.assignment_id = $1 and c.member_id = $2`
 

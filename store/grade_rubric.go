@@ -37,7 +37,7 @@ func (s *Store) RubricUse(ctx context.Context, a course.AssignmentID, k course.Q
 	}
 	rows, err := many[row](ctx, s.db, "rubric", `
 		select item, count(*)::int as used, (count(*) filter (where cardinality(rubric) = 1 and by_rubric))::int as alone
-		from mark_heads, unnest(rubric) item where assignment_id = $1 and notebook = $2 and question = $3 group by 1`, a, k.Notebook, k.Question)
+		from grade_cells, unnest(rubric) item where assignment_id = $1 and notebook = $2 and question = $3 group by 1`, a, k.Notebook, k.Question)
 	used, alone = map[int64]int{}, map[int64]int{}
 	for _, r := range rows {
 		used[r.Item], alone[r.Item] = r.Used, r.Alone
@@ -119,14 +119,14 @@ func (s *Store) rerate(ctx context.Context, a course.AssignmentID, k course.Ques
 	}
 	// Locked, so that nobody saves a mark made from another one meanwhile.
 	if _, err := exec(ctx, s.db, "rubric", `
-		select from papers p join mark_heads h on h.assignment_id = p.assignment_id and h.member_id = p.member_id
-		where p.assignment_id = $1 and h.notebook = $2 and h.question = $3 and h.rubric is not null order by p.number for no key update of p`,
+		select from papers p join grade_cells h on h.assignment_id = p.assignment_id and h.member_id = p.member_id
+		where p.assignment_id = $1 and h.notebook = $2 and h.question = $3 and h.rubric <> '{}' order by p.number for no key update of p`,
 		a, k.Notebook, k.Question); err != nil {
 		return 0, err
 	}
 	heads, err := many[head](ctx, s.db, "rubric", `
-		select event_id, points, rubric, by_rubric from mark_heads
-		where assignment_id = $1 and notebook = $2 and question = $3 and rubric is not null`, a, k.Notebook, k.Question)
+		select event_id, given as points, rubric, by_rubric from grade_cells
+		where assignment_id = $1 and notebook = $2 and question = $3 and rubric <> '{}'`, a, k.Notebook, k.Question)
 	if err != nil {
 		return 0, err
 	}

@@ -41,10 +41,10 @@ func (s *Store) SaveMark(ctx context.Context, a course.AssignmentID, k course.Qu
 		if err != nil {
 			return err
 		}
-		var group []GroupMember
 		numbers := []int{p.Number}
 		if others {
-			if group, err = tx.Identical(ctx, a, k, p.MemberID); err != nil {
+			group, err := tx.Identical(ctx, a, k, p.MemberID)
+			if err != nil {
 				return err
 			}
 			for _, m := range group {
@@ -69,14 +69,14 @@ func (s *Store) SaveMark(ctx context.Context, a course.AssignmentID, k course.Qu
 			if now.Event() != in.Seen {
 				return &MarkConflict{now}
 			}
-			event, err := tx.appendMark(ctx, a, k, p.MemberID, in, points, byRubric, actor, nil, false)
+			event, err := tx.appendMark(ctx, a, k, p.MemberID, in, points, byRubric, actor)
 			if err != nil {
 				return err
 			}
 			now.EventID = &event
 		}
 		if others {
-			if together, err = tx.markTogether(ctx, a, k, now, group, in, points, byRubric, actor); err != nil {
+			if together, err = tx.markTogether(ctx, a, k, now); err != nil {
 				return err
 			}
 		}
@@ -111,7 +111,7 @@ func (m CellMark) Excused() bool { return m.State == "excused" }
 
 // appendMark writes one event about the work that counts now.
 func (s *Store) appendMark(ctx context.Context, a course.AssignmentID, k course.QuestionKey, m course.MemberID, in MarkInput,
-	points *float64, byRubric bool, actor course.UserID, together *int64, apart bool) (int64, error) {
+	points *float64, byRubric bool, actor course.UserID) (int64, error) {
 	var id int64
 	var rubric any // null rather than empty
 	if len(in.Rubric) > 0 {
@@ -119,11 +119,11 @@ func (s *Store) appendMark(ctx context.Context, a course.AssignmentID, k course.
 	}
 	err := s.db.QueryRow(ctx, `
 		insert into mark_events (assignment_id, member_id, notebook, question, points, comment, source, reason, actor,
-			extra, excused, flagged, rubric, by_rubric, together_with, apart, submission_id)
-		values ($1, $2, $3, $4, $5, $6, 'hand', $7, nullif($8::bigint, 0), $9, $10, $11, $12, $13, $14, $15,
+			extra, excused, flagged, rubric, by_rubric, submission_id)
+		values ($1, $2, $3, $4, $5, $6, 'hand', $7, nullif($8::bigint, 0), $9, $10, $11, $12, $13,
 			(select id from submissions where assignment_id = $1 and member_id = $2 and counts))
 		returning id`,
-		a, m, k.Notebook, k.Question, points, in.Comment, in.Reason, actor, in.Extra, in.Excused, in.Flagged, rubric, byRubric, together, apart).Scan(&id)
+		a, m, k.Notebook, k.Question, points, in.Comment, in.Reason, actor, in.Extra, in.Excused, in.Flagged, rubric, byRubric).Scan(&id)
 	if err != nil {
 		return 0, wrap("save mark", err)
 	}
@@ -151,41 +151,41 @@ func (m GroupMember) Follows() bool { return m.Together || !m.Apart && m.EventID
 // member's, by number; none if the answer was not hashed.
 func (s *Store) Identical(ctx context.Context, a course.AssignmentID, k course.QuestionKey, m course.MemberID) ([]GroupMember, error) {
 	return many[GroupMember](ctx, s.db, "identical answers", `
-		select c.number, c.member_id, u.login, u.name, c.state, c.points, c.event_id, e.together_with is not null as together, e.apart is true as apart
-		from grade_cells c join members n on n.id = c.member_id join users u on u.id = n.user_id
+		select p.number, c.member_id, u.login, u.name, c.state, c.points, c.event_id, e.together_with is not null as together, e.apart is true as apart
+		from grade_cells c join papers p on p.assignment_id = c.assignment_id and p.member_id = c.member_id
+		join members n on n.id = c.member_id join users u on u.id = n.user_id
 		left join mark_events e on e.id = c.event_id
-		where c.assignment_id = $1 and c.notebook = $2 and c.question = $3 and c.member_id <> $4 and c.number is not null
+		where c.assignment_id = $1 and c.notebook = $2 and c.question = $3 and c.member_id <> $4 and c.submission_id is not null
 			and c.answer_hash = (select answer_hash from grade_cells where assignment_id = $1 and notebook = $2 and question = $3 and member_id = $4)
-		order by c.number`, a, k.Notebook, k.Question, m)
+		order by p.number`, a, k.Notebook, k.Question, m)
 }
 
 // markTogether gives the mark to those of the group who follow it.
-func (s *Store) markTogether(ctx context.Context, a course.AssignmentID, k course.QuestionKey, lead CellMark, group []GroupMember, in MarkInput,
-	points *float64, byRubric bool, actor course.UserID) (n int, err error) {
+func (s *Store) markTogether(ctx context.Context, a course.AssignmentID, k course.QuestionKey, lead CellMark) (n int, err error) {
 	if lead.EventID == nil {
 		return 0, nil
 	}
 	// The group was read before its papers were locked.
-	if group, err = s.Identical(ctx, a, k, lead.MemberID); err != nil {
+	group, err := s.Identical(ctx, a, k, lead.MemberID)
+	if err != nil {
 		return 0, err
 	}
+	members := []course.MemberID{}
 	for _, m := range group {
-		if !m.Follows() {
-			continue
+		if m.Follows() {
+			members = append(members, m.MemberID)
 		}
-		cell, err := s.CellMark(ctx, a, k, m.MemberID, actor)
-		if err != nil {
-			return n, err
-		}
-		cell.Together = false
-		if !cell.says(in, points, byRubric, Paper{}) {
-			if _, err := s.appendMark(ctx, a, k, m.MemberID, in, points, byRubric, actor, lead.EventID, false); err != nil {
-				return n, err
-			}
-		}
-		n++
 	}
-	return n, nil
+	_, err = exec(ctx, s.db, "save mark", `
+		insert into mark_events (assignment_id, member_id, notebook, question, points, comment, source, reason, actor,
+			extra, excused, flagged, rubric, by_rubric, together_with, submission_id)
+		select e.assignment_id, c.member_id, e.notebook, e.question, e.points, e.comment, 'hand', e.reason, e.actor,
+			e.extra, e.excused, e.flagged, e.rubric, e.by_rubric, e.id, c.submission_id
+		from mark_events e join grade_cells c on c.assignment_id = e.assignment_id and c.notebook = e.notebook and c.question = e.question
+		left join mark_events had on had.id = c.event_id
+		where e.id = $1 and c.member_id = any($2) and had.together_with is distinct from e.id
+		order by c.member_id`, *lead.EventID, members)
+	return len(members), err
 }
 
 // TakeApart undoes, for one member, a mark that was given to a group: what was
@@ -202,7 +202,7 @@ func (s *Store) TakeApart(ctx context.Context, a course.AssignmentID, k course.Q
 				b.points, coalesce(b.comment, ''), coalesce(b.extra, 0), coalesce(b.excused, false), coalesce(b.flagged, false), b.rubric,
 				coalesce(b.by_rubric, false), b.submission_id
 			from papers p
-			join mark_heads h on h.assignment_id = p.assignment_id and h.member_id = p.member_id and h.notebook = $3 and h.question = $4
+			join grade_cells h on h.assignment_id = p.assignment_id and h.member_id = p.member_id and h.notebook = $3 and h.question = $4
 			join mark_events e on e.id = h.event_id and e.together_with is not null
 			left join lateral (select * from mark_events b
 				where b.assignment_id = h.assignment_id and b.member_id = h.member_id and b.notebook = h.notebook and b.question = h.question
@@ -227,7 +227,7 @@ func (s *Store) Unhashed(ctx context.Context, a course.AssignmentID, k course.Qu
 	return many[Unhashed](ctx, s.db, "identical answers", `
 		select c.submission_id, u.login, s.snapshot from grade_cells c
 		join submissions s on s.id = c.submission_id join members m on m.id = c.member_id join users u on u.id = m.user_id
-		where c.assignment_id = $1 and c.notebook = $2 and c.question = $3 and c.answer_hash is null order by c.number`, a, k.Notebook, k.Question)
+		where c.assignment_id = $1 and c.notebook = $2 and c.question = $3 and c.answer_hash is null order by c.submission_id`, a, k.Notebook, k.Question)
 }
 
 // SaveHashes keeps hashes of answers; those there are stay.
