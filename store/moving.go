@@ -125,3 +125,31 @@ func (s *Store) ImportMarks(ctx context.Context, id course.AssignmentID, marks [
 		id, logins, notebooks, questions, points, extra, excused, flagged, comments, reason, actor)
 	return err
 }
+
+// NewStudent is somebody who comes onto a roster with a course that moves in.
+type NewStudent struct{ Login, Name, Email, Section string }
+
+// AddStudents puts people on a course's roster as students, and makes accounts
+// that nobody claimed yet for those whom the site does not know. Who is on the
+// roster stays as they are there.
+func (s *Store) AddStudents(ctx context.Context, c course.ID, students []NewStudent) error {
+	var logins, names, emails, sections []string
+	for _, p := range students {
+		logins, names, emails, sections = append(logins, p.Login), append(names, p.Name), append(emails, p.Email), append(sections, p.Section)
+	}
+	return s.InTx(ctx, func(tx *Store) error {
+		if err := tx.lockRoster(ctx, c); err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx.db, "import people", `
+			insert into users (login, name, email)
+			select * from unnest($1::text[], $2::text[], $3::text[]) on conflict (login) do nothing`, logins, names, emails); err != nil {
+			return err
+		}
+		_, err := exec(ctx, tx.db, "import members", `
+			insert into members (course_id, user_id, role, section)
+			select $1, u.id, 'student', t.section from unnest($2::text[], $3::text[]) t (login, section) join users u on u.login = t.login
+			on conflict (course_id, user_id) do nothing`, c, logins, sections)
+		return err
+	})
+}
