@@ -149,11 +149,17 @@ func slugOf(title string) string {
 // assignmentSettings is the form for what can be changed at any time.
 func (s *Site) assignmentSettings(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	return s.settingsForm(w, r, http.StatusOK, nil, v.assignment)
+	grading, err := s.Store.RunSettings(r.Context(), v.assignment.ID)
+	if err != nil {
+		return err
+	}
+	return s.settingsForm(w, r, http.StatusOK, nil, v.assignment, grading)
 }
 
-func (s *Site) settingsForm(w http.ResponseWriter, r *http.Request, status int, errs []views.FieldError, a course.Assignment) error {
-	return s.showStatus(w, r, status, views.AssignmentSettings(s.settingsView(r, errs, a)))
+func (s *Site) settingsForm(w http.ResponseWriter, r *http.Request, status int, errs []views.FieldError, a course.Assignment, grading store.RunSettings) error {
+	view := s.settingsView(r, errs, a)
+	fillRunSettings(&view, grading, errs)
+	return s.showStatus(w, r, status, views.AssignmentSettings(view))
 }
 
 // confirmArchive asks first, for those without scripts.
@@ -169,7 +175,7 @@ func (s *Site) settingsView(r *http.Request, errs []views.FieldError, a course.A
 		ArchiveURL: assignmentPart(v.course.Slug, v.assignment.Slug, "archive"), Released: v.assignment.ReleasedAt != nil}
 }
 
-// saveSettings changes title and image.
+// saveSettings changes title and image, and how it is autograded.
 func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
 	a := v.assignment
@@ -178,10 +184,18 @@ func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	if strings.ContainsFunc(a.Image, func(c rune) bool { return c <= ' ' || c > '~' }) || len(a.Image) > 255 {
 		problems = append(problems, course.Fieldf("image", "An image is named like registry.example.edu/course:2026."))
 	}
+	grading, bad := readRunSettings(r)
+	problems = append(problems, bad...)
 	if errs, ok := formErrors(problems.OrNil()); ok && len(problems) > 0 {
-		return s.settingsForm(w, r, http.StatusUnprocessableEntity, errs, a)
+		return s.settingsForm(w, r, http.StatusUnprocessableEntity, errs, a, grading)
 	}
-	if err := s.Store.SaveAssignment(r.Context(), a); err != nil {
+	err := s.Store.InTx(r.Context(), func(tx *store.Store) error {
+		if err := tx.SaveAssignment(r.Context(), a); err != nil {
+			return err
+		}
+		return tx.SaveRunSettings(r.Context(), a.ID, grading)
+	})
+	if err != nil {
 		return err
 	}
 	if err := s.record(r, "changed assignment", a, ""); err != nil {
@@ -226,6 +240,7 @@ func (s *Site) assignmentFrame(r *http.Request, title, part string) views.PageVi
 	item("Dates & access", "dates", pick(a.DueAt != nil, "done", "todo"))
 	item("Release", "release", releaseState(a))
 	item("Submissions", "submissions", pick(a.ReleasedAt != nil, pick(a.DueAt != nil && now.After(*a.DueAt), "done", "now"), "todo"))
+	item("Autograde", "runs", "")
 	item("Marks", "marks", "")
 	item("Feedback", "feedback", "")
 	if v.teaches() {

@@ -36,6 +36,9 @@ func (s *Site) feedbackPage(w http.ResponseWriter, r *http.Request, status int, 
 	for _, h := range []struct{ key, text string }{{"", "Student"}, {"staged", "Ready"}, {"returned", "Returned"}} {
 		page.Heads = append(page.Heads, links.head(h.key, h.text, q.Sort, q.Down, false))
 	}
+	if err := s.fillMaking(r, &page); err != nil {
+		return err
+	}
 	total := 0
 	for _, f := range rows {
 		total = f.Total

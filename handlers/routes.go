@@ -108,6 +108,16 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/assignments/{assignment}/feedback/withdraw", staff, s.confirmWithdraw},
 		{post, "/courses/{course}/assignments/{assignment}/feedback/withdraw", staff, s.withdrawFeedback},
 
+		{get, "/courses/{course}/assignments/{assignment}/runs", staff, s.runs},
+		{post, "/courses/{course}/assignments/{assignment}/runs", staff, s.startRuns},
+		{get, "/courses/{course}/assignments/{assignment}/runs/events", staff, s.runEvents},
+		{post, "/courses/{course}/assignments/{assignment}/runs/cancel", staff, s.cancelRuns},
+		{get, "/courses/{course}/assignments/{assignment}/runs/compare", staff, s.compareRuns},
+		{post, "/courses/{course}/assignments/{assignment}/runs/apply", instructor, s.applyTrial},
+		{post, "/courses/{course}/assignments/{assignment}/runs/discard", staff, s.dropTrial},
+		{post, "/courses/{course}/assignments/{assignment}/feedback/make", staff, s.makeFeedback},
+		{get, "/courses/{course}/assignments/{assignment}/feedback/make", staff, s.makingEvents},
+
 		{get, "/courses/{course}", member, s.courseHome},
 		{get, "/courses/{course}/assignments/{assignment}", member, s.assignmentHome},
 		{post, "/courses/{course}/assignments/{assignment}/open", member, s.openAssignment},

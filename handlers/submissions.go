@@ -40,8 +40,27 @@ func (s *Site) submissions(w http.ResponseWriter, r *http.Request) error {
 		page.Heads = append(page.Heads, q.head(h.key, h.text, f.Sort, f.Down, h.key == "points"))
 	}
 	page.Pages = q.pages(n, total)
+	members := make([]course.MemberID, len(rows))
+	for i, row := range rows {
+		members[i] = row.MemberID
+	}
+	runs, err := s.Store.RunStates(r.Context(), v.assignment.ID, members)
+	if err != nil {
+		return err
+	}
+	page.Autograde = runsPath(v.course.Slug, v.assignment.Slug)
 	for _, row := range rows {
-		page.Rows = append(page.Rows, s.submissionRow(v, base, row))
+		out := s.submissionRow(v, base, row)
+		if run, ok := runs[row.MemberID]; ok {
+			out.Auto, out.AutoText = runStates[run.State][0], runStates[run.State][1]
+			if run.Flagged {
+				out.Auto, out.AutoText = "warn", "Done, flagged"
+			}
+			if run.Points != nil && run.Max != nil {
+				out.AutoScore = pointsText(*run.Points) + " of " + pointsText(*run.Max)
+			}
+		}
+		page.Rows = append(page.Rows, out)
 	}
 	if batch, err := strconv.ParseInt(r.FormValue("collecting"), 10, 64); err == nil {
 		p, err := s.Store.CollectProgress(r.Context(), v.assignment.ID, batch)

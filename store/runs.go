@@ -250,3 +250,39 @@ func (s *Store) RunTable(ctx context.Context, a course.AssignmentID, q RunQuery)
 			from run_results x where x.run_id = p.run_id and p.state = 'done') x on true
 		order by array_position(array['running', 'failed'], p.state), p.login`, a, false, q.Search, q.Limit, q.Offset)
 }
+
+// MembersByLogin finds members of a course; logins that are nobody's are left out.
+func (s *Store) MembersByLogin(ctx context.Context, c course.ID, logins []string) ([]course.MemberID, error) {
+	type row struct{ ID course.MemberID }
+	rows, err := many[row](ctx, s.db, "members", `
+		select m.id from members m join users u on u.id = m.user_id where m.course_id = $1 and u.login = any($2) order by 1`, c, logins)
+	out := make([]course.MemberID, len(rows))
+	for i, r := range rows {
+		out[i] = r.ID
+	}
+	return out, err
+}
+
+// RunState is where the last run of a member's submission stands.
+type RunState struct {
+	MemberID course.MemberID
+	State    string
+	Points   *float64 // of its tests
+	Max      *float64
+	Flagged  bool
+}
+
+// RunStates are the last runs of these members' submissions that count; a member
+// without one is not there.
+func (s *Store) RunStates(ctx context.Context, a course.AssignmentID, members []course.MemberID) (map[course.MemberID]RunState, error) {
+	rows, err := many[RunState](ctx, s.db, "runs", `
+		with latest as (`+latestRuns+` and b.member_id = any($3))
+		select l.member_id, l.state, x.points, x.max, cardinality(l.flags) > 0 as flagged from latest l
+		left join lateral (select sum(points) as points, sum(max) filter (where points is not null) as max from run_results where run_id = l.run_id) x on l.state = 'done'
+		where l.state is not null`, a, false, members)
+	out := make(map[course.MemberID]RunState, len(rows))
+	for _, r := range rows {
+		out[r.MemberID] = r
+	}
+	return out, err
+}

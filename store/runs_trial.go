@@ -142,3 +142,14 @@ func (s *Store) UseChecked(ctx context.Context, a course.AssignmentID) error {
 		return nil
 	})
 }
+
+// TrialLogins are those whose work has a dry run.
+func (s *Store) TrialLogins(ctx context.Context, a course.AssignmentID) ([]string, error) {
+	rows, err := s.db.Query(ctx, `
+		select distinct u.login from runs r join members m on m.id = r.member_id join users u on u.id = m.user_id
+		where r.assignment_id = $1 and r.trial order by 1`, a)
+	if err != nil {
+		return nil, wrap("dry run", err)
+	}
+	return collectTexts(rows)
+}

@@ -396,7 +396,7 @@ func NewAssignment(v NewAssignmentView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Field(FieldView{Name: "due_at", Label: "Due", Type: "datetime-local", Value: v.Due, Error: v.DueError, Optional: true, Suffix: v.Zone, Hint: "Work is collected by itself then. You can set it later."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Field(FieldView{Name: "due_at", Label: "Due", Type: "datetime-local", Value: v.Due, Error: v.DueError, Optional: true, Hint: "Work is collected by itself then; in the course's zone, " + v.Zone + "."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -447,6 +447,9 @@ type AssignmentSettingsView struct {
 	CourseImage string
 	ArchiveURL  string
 	Released    bool
+	Autograde   FieldView // when work is autograded by itself
+	Group       FieldView // of the gradebook
+	Reveal      FieldView // hidden tests in feedback
 }
 
 func AssignmentSettings(v AssignmentSettingsView) templ.Component {
@@ -493,7 +496,7 @@ func AssignmentSettings(v AssignmentSettingsView) templ.Component {
 			var templ_7745c5c3_Var19 templ.SafeURL
 			templ_7745c5c3_Var19, templ_7745c5c3_Err = templ.JoinURLErrs(v.Action)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/assignments.templ`, Line: 149, Col: 53}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/assignments.templ`, Line: 152, Col: 53}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var19))
 			if templ_7745c5c3_Err != nil {
@@ -512,6 +515,18 @@ func AssignmentSettings(v AssignmentSettingsView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = Field(FieldView{Name: "image", Label: "Notebook image", Value: v.Image, Error: v.ImageError, Optional: true, Placeholder: v.CourseImage, Hint: "The container image students work in. Any image with “jupyter” on its path will do. Empty means the course's image."}).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = Choices(v.Autograde).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = Field(v.Group).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = Checkbox(v.Reveal).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
