@@ -123,7 +123,7 @@ func (a *applying) make(p *planned) error {
 		n.OpensAt = nil
 	}
 	err := a.m.Store.InTx(a.ctx, func(tx *store.Store) error {
-		if err := tx.AddAssignment(a.ctx, &n); err != nil || p.extra.Late.Unit == "" {
+		if err := tx.AddAssignment(a.ctx, &n); err != nil || p.extra.Late.Unit == "" || p.extra.Late.Check() != nil {
 			return err
 		}
 		return tx.SaveLateRule(a.ctx, n.ID, p.extra.Late)
