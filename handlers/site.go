@@ -38,7 +38,8 @@ type Config struct {
 	Image     string         // notebook image of new courses
 	Local     bool           // offer sign-in with a local password
 
-	Loopback bool // workspaces are processes on this machine, and dialled there
+	Loopback bool   // workspaces are processes on this machine, and dialled there
+	Assets   Assets // JupyterLab's own files, out of an image; nil leaves them to workspaces
 }
 
 // Site answers every request. Its fields are set once, before it serves.

@@ -36,13 +36,16 @@ type Work struct {
 	guard   *http.CrossOriginProtection
 	proxy   *httputil.ReverseProxy
 	pace    pace
+	lab     *labFiles
+	image   string // of new courses
 }
 
 func newWork(c Config, st *store.Store, d Workspaces, log *slog.Logger, now func() time.Time) *Work {
 	w := &Work{origins: c.Work, site: c.SiteURL, store: st, dialled: d, log: log, loopback: c.Loopback,
 		tickets: &tickets{store: st, now: now},
 		gate:    newGate(st.StandingGrants, now, log),
-		guard:   http.NewCrossOriginProtection()}
+		guard:   http.NewCrossOriginProtection(),
+		lab:     &labFiles{read: c.Assets, log: log, now: now}, image: c.Image}
 	w.proxy = w.newProxy()
 	return w
 }
@@ -71,6 +74,7 @@ func (w *Work) run(ctx context.Context) error {
 			}
 		}
 	}()
+	w.lab.warm(w.image)
 	return w.gate.run(ctx)
 }
 
@@ -103,6 +107,9 @@ func (w *Work) serve(rw http.ResponseWriter, r *http.Request, id string) {
 	defer done()
 	if grant.WorkspaceID != id {
 		w.closed(rw, r)
+		return
+	}
+	if w.lab.serve(rw, r, grant.Image) {
 		return
 	}
 	w.forward(rw, r.WithContext(ctx), id, grant)

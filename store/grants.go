@@ -26,6 +26,7 @@ type Grant struct {
 	WorkspaceID string
 	CourseSlug  string
 	Login       string
+	Image       string // the workspace's
 }
 
 // standing joins everything that a grant stands on: the session, the account,
@@ -52,7 +53,7 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 			where w.id = $3 and m.user_id = $4
 			on conflict (ticket) do nothing
 			returning *)
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login from g `+standing,
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image from g `+standing,
 		tokenHash, t.Number, t.Workspace, t.User, t.Session)
 	if err != nil {
 		return Grant{}, fmt.Errorf("store: redeem ticket: %w", err)
@@ -70,7 +71,7 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 // StandingGrants are those of the grants that still hold, in no order.
 func (s *Store) StandingGrants(ctx context.Context, tokenHashes [][]byte) ([]Grant, error) {
 	return many[Grant](ctx, s.db, "grants", `
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image
 		from work_grants g `+standing+`
 		where g.token_hash = any($1)`, tokenHashes)
 }

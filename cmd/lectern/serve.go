@@ -126,6 +126,9 @@ func (h *house) database(ctx context.Context) error {
 // serve answers requests and runs the loops until ctx ends.
 func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Loopback = h.cfg.Spawner == "process"
+	if d, ok := h.engine.(*container.Docker); ok {
+		web.Assets = d.Assets
+	}
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := net.Listen("tcp", h.cfg.Listen)
