@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"lectern/course/notebook"
 )
@@ -82,6 +83,7 @@ func readNotebook(f File) (*notebook.Notebook, error) {
 // Graded is everything autograding found out about a submission.
 type Graded struct {
 	Image     string // id of the image it ran in
+	CPU       time.Duration
 	Notebooks []GradedNotebook
 	Others    []string // notebooks of the student that are not the assignment's; not run
 	// Failed is why nbgrader would give no marks at all; only under exact rules.
@@ -147,7 +149,7 @@ func (r *Runner) Autograde(ctx context.Context, a *Assignment, submitted []File)
 	if err != nil {
 		return nil, err
 	}
-	g.Image = result.Image
+	g.Image, g.CPU = result.Image, result.CPU
 	runs := map[string]Executed{}
 	for _, e := range result.Notebooks {
 		runs[e.Path] = e

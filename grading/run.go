@@ -135,6 +135,7 @@ type Executed struct {
 type Result struct {
 	Image     string // id of the image: the one to use for the same result again
 	Notebooks []Executed
+	CPU       time.Duration // computed in its containers, their start included
 }
 
 // ErrKernel means that the image has no such kernel as the assignment names. No
@@ -152,11 +153,14 @@ func (r *Runner) Run(ctx context.Context, j Job) (Result, error) {
 	}
 	result := Result{Image: image.ID}
 	var box *sandbox
-	defer func() {
+	drop := func() {
 		if box != nil {
+			result.CPU += box.cpu
 			r.pool.discard(box)
+			box = nil
 		}
-	}()
+	}
+	defer drop()
 	for _, nb := range j.Notebooks {
 		if box == nil {
 			if box, err = r.furnished(ctx, image.ID, j); err != nil {
@@ -169,10 +173,10 @@ func (r *Runner) Run(ctx context.Context, j Job) (Result, error) {
 		}
 		result.Notebooks = append(result.Notebooks, done)
 		if !clean { // something may still run in there that the next notebook must not meet
-			r.pool.discard(box)
-			box = nil
+			drop()
 		}
 	}
+	drop()
 	return result, nil
 }
 

@@ -48,7 +48,7 @@ func (s *sandbox) notebook(ctx context.Context, nb Rebuilt, j Job) (done Execute
 		run.Took = time.Since(start)
 		dead = j.judge(&done, i, a, shown)
 	}
-	return done, dead == "" && s.shut(ctx), nil
+	return done, s.shut(ctx) && dead == "", nil
 }
 
 // judge takes the driver's word on one cell into the result. The text is why no

@@ -25,6 +25,7 @@ type sandbox struct {
 	grader *container.Grader
 	kind   kind
 	in     *bufio.Reader
+	cpu    time.Duration // spent in the container, as of the last notebook's end
 }
 
 func newSandbox(g *container.Grader, k kind) *sandbox {
@@ -52,7 +53,8 @@ type answer struct {
 	Forged  bool     `json:"forged"`
 	Flags   []string `json:"flags"`
 
-	Clean bool `json:"clean"` // closed
+	Clean bool    `json:"clean"` // closed
+	CPU   float64 `json:"cpu"`   // seconds since the container was made
 }
 
 // fault is a conversation that broke off; late if the driver had been given
@@ -294,5 +296,6 @@ func (s *sandbox) shut(ctx context.Context) (clean bool) {
 		}
 		return s.expect("closed", &a)
 	})
+	s.cpu = time.Duration(a.CPU * float64(time.Second))
 	return err == nil && a.Clean
 }

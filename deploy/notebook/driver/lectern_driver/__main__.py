@@ -173,7 +173,7 @@ class Driver:
         clean = self.end() and not self.kernel.dead
         if clean:
             self.control.recv(1 << 16)  # the nursery's word that the kernel has ended
-        self.say(op="closed", clean=clean)
+        self.say(op="closed", clean=clean, cpu=cpu_seconds())
 
     def end(self):
         """Kills everything but the driver's own two processes."""
@@ -203,6 +203,20 @@ def out_of_memory():
         except (OSError, StopIteration):
             continue
     return 0
+
+
+def cpu_seconds():
+    """What the container has computed since it was made."""
+    try:
+        with open("/sys/fs/cgroup/cpuacct/cpuacct.usage") as f:
+            return int(f.read()) / 1e9
+    except OSError:
+        pass
+    try:
+        with open("/sys/fs/cgroup/cpu.stat") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("usage_usec ")) / 1e6
+    except (OSError, StopIteration):
+        return 0.0
 
 
 def main():

@@ -6,6 +6,7 @@ of ZeroMQ.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import struct
 import sys
 import threading
 
+from . import lean  # noqa: F401, I001   before anything of ipykernel
 from ipykernel.ipkernel import IPythonKernel
 from jupyter_client.session import Session as JupyterSession
 from tornado.ioloop import IOLoop
@@ -137,12 +139,10 @@ def prepare():
     global kernel, watch
     config = Config()
     config.HistoryManager.enabled = False  # a database that nobody reads
-    sys.modules["debugpy"] = None  # nobody debugs here, and it is slow to load
     Session.lock = threading.Lock()
     log = logging.getLogger("lectern.kernel")
     log.disabled = True
     kernel = Kernel(session=Session(), config=config, log=log)
-    del sys.modules["debugpy"]
     Application.instance().kernel = kernel  # where %matplotlib and %gui look for it
     if "matplotlib.pyplot" in sys.modules:
         import matplotlib_inline.backend_inline  # noqa: F401  enables itself for this shell, as at a notebook's first figure
@@ -151,6 +151,8 @@ def prepare():
     if "numpy" in sys.modules:
         import numpy.testing  # noqa: F401
     watch = guard.Watch(kernel)
+    gc.enable()
+    gc.freeze()  # what is shared with every fork stays shared
 
 
 def run(sock, directory, env):

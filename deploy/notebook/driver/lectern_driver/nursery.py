@@ -4,6 +4,7 @@ It never sees a test: orders reach it without code. What it forks goes on as the
 student's user, without any capability, before it does anything else.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -71,6 +72,7 @@ def serve(control, modules):
     """Forks what is asked for, one at a time, and tells when it has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     as_student(furnish)
+    gc.disable()  # until all is imported, when kernel.prepare lets it go on
     from . import kernel
 
     warm = []
