@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lectern/course"
 	"lectern/exchange/fail"
@@ -233,8 +234,17 @@ func (x *Exchange) RestoreFile(ctx context.Context, w Work, at time.Time, rel st
 		return "", err
 	}
 	fail.At("restore.settled")
+	// A name may have 255 bytes; what is added to it has about 40.
 	ext := path.Ext(rel)
-	stem := fmt.Sprintf("%.180s (saved %s", strings.TrimSuffix(path.Base(rel), ext), at.UTC().Format("2006-01-02 15.04.05"))
+	if len(ext) > 32 {
+		ext = ""
+	}
+	stem := strings.TrimSuffix(path.Base(rel), ext)
+	for len(stem) > 180 {
+		_, last := utf8.DecodeLastRuneInString(stem)
+		stem = stem[:len(stem)-last]
+	}
+	stem += " (saved " + at.UTC().Format("2006-01-02 15.04.05")
 	for try := 1; try < 100; try++ {
 		name := stem + ")" + ext
 		if try > 1 {
