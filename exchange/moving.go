@@ -2,7 +2,9 @@ package exchange
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -46,6 +48,9 @@ type Unpacked struct {
 	dir  string
 }
 
+// leftName is where Left is kept, beside the tree.
+const leftName = "left.json"
+
 // Path is the folder with what was in the zip, to be read.
 func (u *Unpacked) Path() string { return filepath.Join(u.dir, "tree") }
 
@@ -83,6 +88,14 @@ func (x *Exchange) Unpack(ctx context.Context, slug, name string, r io.Reader, l
 		for _, p := range ps {
 			done.Left = append(done.Left, p.Text)
 		}
+	}
+	data, err := json.Marshal(done.Left)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(done.dir, leftName), data, 0o600)
+	}
+	if err != nil {
+		done.Discard()
+		return nil, err
 	}
 	return done, nil
 }
@@ -132,6 +145,16 @@ func (x *Exchange) Unpacked(slug, id string) (*Unpacked, error) {
 	u := &Unpacked{ID: id, dir: filepath.Join(staging, "course-"+id)}
 	if ok, err := exists(u.Path()); err != nil || !ok {
 		return nil, errors.Join(err, gone)
+	}
+	data, err := os.ReadFile(filepath.Join(u.dir, leftName))
+	if errors.Is(err, fs.ErrNotExist) { // the unpacking did not come to its end
+		return nil, gone
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &u.Left)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("exchange: unpacked course: %w", err)
 	}
 	return u, nil
 }

@@ -93,6 +93,19 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/assignments/{assignment}/archive", instructor, s.confirmArchive},
 		{post, "/courses/{course}/assignments/{assignment}/archive", instructor, s.archiveAssignment},
 
+		{get, "/courses/{course}/assignments/{assignment}/grade", staff, s.gradeGrid},
+		{post, "/courses/{course}/assignments/{assignment}/grade/next", staff, s.gradeNext},
+		{post, "/courses/{course}/assignments/{assignment}/grade/names", staff, s.gradeNames},
+		{post, "/courses/{course}/assignments/{assignment}/grade/identical", staff, s.findIdentical},
+		{get, "/courses/{course}/assignments/{assignment}/grade/rubric", staff, s.rubricPage},
+		{post, "/courses/{course}/assignments/{assignment}/grade/rubric", staff, s.saveRubric},
+		{get, "/courses/{course}/assignments/{assignment}/grade/rubric/delete", staff, s.confirmDeleteItem},
+		{post, "/courses/{course}/assignments/{assignment}/grade/rubric/delete", staff, s.deleteItem},
+		{get, "/courses/{course}/assignments/{assignment}/grade/{paper}", staff, s.gradePaper},
+		{post, "/courses/{course}/assignments/{assignment}/grade/{paper}", staff, s.saveGrade},
+		{post, "/courses/{course}/assignments/{assignment}/grade/{paper}/hold", staff, s.holdPaper},
+		{post, "/courses/{course}/assignments/{assignment}/grade/{paper}/apart", staff, s.takeApart},
+
 		{get, "/courses/{course}/assignments/{assignment}/marks", staff, s.marks},
 		{post, "/courses/{course}/assignments/{assignment}/marks", staff, s.saveMarks},
 		{get, "/courses/{course}/assignments/{assignment}/marks.csv", staff, s.marksCSV},
@@ -137,6 +150,12 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/workspaces/{workspace}/stop", member, s.stopWorkspace},
 		{get, "/courses/{course}/servers", instructor, s.servers},
 		{post, "/courses/{course}/servers/stop", instructor, s.stopServers},
+
+		{get, "/courses/{course}/move", instructor, s.movePage},
+		{post, "/courses/{course}/move", instructor, s.uploadCourse},
+		{get, "/courses/{course}/move/found", instructor, s.foundCourse},
+		{post, "/courses/{course}/move/apply", instructor, s.applyCourse},
+		{get, "/courses/{course}/move/course.zip", instructor, s.exportCourse},
 	}
 }
 

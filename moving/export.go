@@ -50,10 +50,13 @@ func (m *Mover) export(ctx context.Context, w io.Writer, c course.Course) error 
 		return fmt.Errorf("gradebook: %w", err)
 	}
 	z := exchange.NewZip(w)
-	if err := x.files(ctx, z, book); err != nil {
-		return err
+	if err = x.files(ctx, z, book); err == nil {
+		err = z.Close()
 	}
-	return z.Close()
+	if err != nil { // no longer a Problem: nobody could be shown one
+		return fmt.Errorf("%v", err)
+	}
+	return nil
 }
 
 // exporting is a course on its way out.
