@@ -19,6 +19,7 @@ type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Serve a site. Configured by the environment; see docs/operating.md."`
 	Demo      demoCmd      `cmd:"" help:"Serve a site with a demo course, a private database and no configuration."`
 	User      userCmd      `cmd:"" help:"Accounts, from the command line."`
+	Course    courseCmd    `cmd:"" help:"Move whole courses in and out."`
 	Autograde autogradeCmd `cmd:"" help:"Grade submissions in folders, without a server."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date and end."`
 }
