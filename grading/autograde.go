@@ -93,7 +93,7 @@ type Graded struct {
 // GradedNotebook is one notebook of the assignment, graded.
 type GradedNotebook struct {
 	Path     string
-	Notebook *notebook.Notebook // rebuilt and executed; notebook.Conceal it for its student
+	Notebook *notebook.Notebook // rebuilt and executed; ForStudent is what its student may see
 	Missing  bool               // the student handed in none of this name
 	Marks    []notebook.Mark    // of every nbgrader cell that is an answer, scored or a task
 	Repairs  []notebook.Repair  // what differed from the release and was put right

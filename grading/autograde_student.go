@@ -7,18 +7,18 @@ import (
 	"lectern/course/notebook"
 )
 
-// ForStudent is the executed notebook as its student may see it. Beyond
+// ForStudent is a graded notebook as its student may see it. Beyond
 // notebook.Conceal, whatever was shown while a hidden test ran is left out but
 // for the kind of its error, and no other output may hold a text of a hidden line.
-func (n GradedNotebook) ForStudent() *notebook.Notebook {
-	shown := notebook.Conceal(n.Notebook)
+func ForStudent(graded *notebook.Notebook) *notebook.Notebook {
+	shown := notebook.Conceal(graded)
 	var secrets []string
-	for i := range n.Notebook.Cells {
-		secrets = append(secrets, quoted(hiddenOnly(n.Notebook.Cells[i].Source, shown.Cells[i].Source))...)
+	for i := range graded.Cells {
+		secrets = append(secrets, quoted(hiddenOnly(graded.Cells[i].Source, shown.Cells[i].Source))...)
 	}
 	for i := range shown.Cells {
 		c := &shown.Cells[i]
-		hides := c.Type == notebook.Code && c.Source != n.Notebook.Cells[i].Source
+		hides := c.Type == notebook.Code && c.Source != graded.Cells[i].Source
 		var kept []notebook.Output
 		for _, o := range c.Outputs {
 			switch {

@@ -26,7 +26,7 @@ type feedbackPage struct {
 func (p *feedbackPage) html() ([]byte, error) {
 	shown := p.nb
 	if !p.target.Reveal {
-		shown = notebook.Conceal(p.nb)
+		shown = ForStudent(p.nb)
 	}
 	at := map[string]int{}
 	marked := map[int]*store.FeedbackMark{}

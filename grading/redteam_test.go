@@ -168,7 +168,7 @@ func judgeRed(t *testing.T, runner *grading.Runner, a *grading.Assignment, files
 	if whole := string(nb.Notebook.Bytes()); !strings.Contains(whole, "canary-7f3a91") || !strings.Contains(whole, "canary-c05d2e") {
 		t.Error("the graded notebook lacks the hidden tests")
 	}
-	seen := string(nb.ForStudent().Bytes())
+	seen := string(grading.ForStudent(nb.Notebook).Bytes())
 	for _, secret := range []string{"canary-7f3a91", "canary-c05d2e", "square(12)", "mean([10, 20])", "HIDDEN TESTS\\n"} {
 		if strings.Contains(seen, secret) {
 			t.Errorf("the student is shown %q:\n%s", secret, around(seen, secret))

@@ -102,6 +102,7 @@ type Job struct {
 	Files     []File
 	Notebooks []Rebuilt
 	Limits    Limits
+	Env       map[string]string // beside the image's; nil is what nbgrader sets for autograding
 	// Warm are modules to import before the submission arrives. They are the
 	// same for all submissions of an assignment, or nothing is gained.
 	Warm []string

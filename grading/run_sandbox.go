@@ -232,10 +232,14 @@ func (s *sandbox) open(ctx context.Context, nb Rebuilt, j Job) error {
 	if name == "" {
 		name = "python3"
 	}
+	env := j.Env
+	if env == nil {
+		env = map[string]string{"NBGRADER_EXECUTION": "autograde"}
+	}
 	var a answer
 	err := s.plain(ctx, s.within(ctx, starting, func() error {
 		if err := s.order(map[string]any{"op": "open", "kernel": name, "dir": path.Join(j.Folder, path.Dir(nb.Path)), "output": j.Limits.Output, "protocol": j.Protocol,
-			"env": map[string]string{"NBGRADER_EXECUTION": "autograde"}}); err != nil {
+			"env": env}); err != nil {
 			return err
 		}
 		return s.expect("opened", &a)
