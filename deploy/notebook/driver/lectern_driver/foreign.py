@@ -57,7 +57,7 @@ def run(sock, directory, env, name):
         os.chmod(HOME, 0o755)  # or whoever starts the kernel could not do it there
 
     as_student(enter)
-    manager.start_kernel(cwd=directory, env=inner, user=wire.STUDENT, group=wire.GROUP, extra_groups=[], stderr=subprocess.DEVNULL)
+    manager.start_kernel(cwd=directory, env=inner, user=wire.STUDENT, group=wire.GROUP, extra_groups=[], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = manager.client()
     client.start_channels(hb=False)
     client.wait_for_ready(timeout=60)
