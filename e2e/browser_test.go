@@ -39,7 +39,7 @@ func chromium(t *testing.T) context.Context {
 
 // person is one visitor with cookies of their own.
 type person struct {
-	t    *testing.T
+	t    testing.TB
 	ctx  context.Context
 	site string
 	name string

@@ -118,20 +118,36 @@ func (c *client) upload(to string, fields map[string]string, name, text string) 
 
 const firstSteps = "/courses/demo/assignments/first-steps"
 
-// open presses Open assignment and comes out inside JupyterLab, by way of the
-// launch page if there is one; it gives the workspace's origin.
+// open presses Open assignment and comes out inside JupyterLab; it gives the
+// workspace's origin.
 func (c *client) open() (string, error) {
-	got, err := c.post(firstSteps+"/open", nil)
+	lab, err := c.enter()
 	if err != nil {
 		return "", err
+	}
+	got, err := c.get(lab.String())
+	if err != nil || got.status != http.StatusOK {
+		return "", fmt.Errorf("%s: %d %.300s %w", lab, got.status, got.body, err)
+	}
+	return origin(lab), nil
+}
+
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// enter presses Open assignment and goes on, by way of the launch page if there
+// is one, to the workspace's door; it gives the page behind that.
+func (c *client) enter() (*url.URL, error) {
+	got, err := c.post(firstSteps+"/open", nil)
+	if err != nil {
+		return nil, err
 	}
 	if strings.Contains(got.location, "/workspaces/") {
 		next, err := c.launched(got.location)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if got, err = c.get(next); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	for range 5 {
@@ -139,17 +155,14 @@ func (c *client) open() (string, error) {
 			break
 		}
 		to, err := got.at.Parse(got.location)
-		if err == nil {
-			got, err = c.get(to.String())
+		if err != nil || strings.HasPrefix(to.Path, "/lab/tree/first-steps/") {
+			return to, err
 		}
-		if err != nil {
-			return "", err
+		if got, err = c.get(to.String()); err != nil {
+			return nil, err
 		}
 	}
-	if got.status != http.StatusOK || !strings.HasPrefix(got.at.Path, "/lab/tree/first-steps/") {
-		return "", fmt.Errorf("open leads to %s: %d %.300s", got.at, got.status, got.body)
-	}
-	return got.at.Scheme + "://" + got.at.Host, nil
+	return nil, fmt.Errorf("open leads to %s: %d %.300s", got.at, got.status, got.body)
 }
 
 // launched follows the events of a launch page and gives where it goes then.

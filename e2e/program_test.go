@@ -22,7 +22,7 @@ import (
 
 // program is a running lectern, as an operator would start it.
 type program struct {
-	t    *testing.T
+	t    testing.TB
 	bin  string
 	port int
 	data string
@@ -79,7 +79,7 @@ func start(t *testing.T) string {
 
 // launch runs lectern's demo with further settings, on files and a database of
 // its own that go with the test.
-func launch(t *testing.T, env ...string) *program {
+func launch(t testing.TB, env ...string) *program {
 	t.Helper()
 	bin, err := binary()
 	if err != nil {
@@ -155,8 +155,9 @@ func (p *program) stop() {
 	select {
 	case <-done:
 	case <-time.After(30 * time.Second):
-		p.t.Error("the program did not end within 30 s of SIGTERM")
-		p.kill()
+		p.t.Error("the program did not end within 30 s of SIGTERM; what it waits for stands in its log")
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+		<-done
 	}
 }
 
@@ -194,7 +195,7 @@ func (p *program) removeContainers() {
 	}
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

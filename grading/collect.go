@@ -152,6 +152,9 @@ func (c *Collector) LayOut(ctx context.Context, since time.Time) error {
 	}
 	var failed []error
 	for _, w := range list {
+		if err := ctx.Err(); err != nil {
+			return err // there may be thousands, and the program is to end
+		}
 		at, err := time.Parse(course.SnapshotForm, w.Snapshot)
 		if err == nil {
 			err = c.Exchange.Count(ctx, exchange.Work{Course: w.Course, Login: w.Login, Assignment: w.Assignment}, at)

@@ -52,6 +52,8 @@ type SubmissionCounts struct {
 }
 
 // submissionTable is one row a student who takes part, or has handed something in.
+// Materialized, because the planner otherwise thinks that the first rows of a page
+// can be had without the others, and joins the class row by row.
 const submissionTable = `
 	with latest as (
 		select distinct on (member_id, notebook, question) member_id, points from mark_events
@@ -60,7 +62,7 @@ const submissionTable = `
 		select member_id, sum(points) as points from latest where points is not null group by 1
 	), attempts as (
 		select member_id, count(*) as n from submissions where assignment_id = $1 group by 1
-	), class as (
+	), class as materialized (
 		select m.id as member_id, u.login, u.name, m.section, m.dropped_at is not null as dropped,
 			w.fetched_at, w.collected_at, w.collect_error, e.due_at as own_due_at, coalesce(t.n, 0) as attempts,
 			s.id as submission_id, s.taken_at, s.kind, s.snapshot, s.late_seconds, coalesce(cardinality(s.notes), 0) as notes,
@@ -146,15 +148,26 @@ type Due struct {
 // was not collected for that time yet, at most limit of it, the longest due
 // first. Of work first opened later there was nothing to collect then.
 func (s *Store) DueWork(ctx context.Context, now time.Time, limit int) ([]Due, error) {
+	// In parts, so that each finds by an index the few that are left to collect.
 	return many[Due](ctx, s.db, "due work", `
-		select w.assignment_id, w.member_id, coalesce(e.due_at, a.due_at) as due_at
-		from works w
-		join assignments a on a.id = w.assignment_id and a.released_at is not null and a.archived_at is null
-		left join extensions e on e.assignment_id = w.assignment_id and e.member_id = w.member_id
-		where coalesce(e.due_at, a.due_at) <= $1 and w.fetched_at <= coalesce(e.due_at, a.due_at)
-			and (w.collected_for is null or w.collected_for < coalesce(e.due_at, a.due_at))
+		with due as (
+			select a.id as assignment_id, w.member_id, w.fetched_at, a.due_at
+			from assignments a cross join lateral (
+				select member_id, fetched_at from works where assignment_id = a.id and collected_for is null
+				union all
+				select member_id, fetched_at from works where assignment_id = a.id and collected_for < a.due_at) w
+			where a.due_at <= $1 and not exists (select from extensions e where e.assignment_id = a.id and e.member_id = w.member_id)
+			union all
+			select w.assignment_id, w.member_id, w.fetched_at, e.due_at
+			from extensions e join works w on w.assignment_id = e.assignment_id and w.member_id = e.member_id
+				and (w.collected_for is null or w.collected_for < e.due_at)
+			where e.due_at <= $1
+		)
+		select d.assignment_id, d.member_id, d.due_at
+		from due d join assignments a on a.id = d.assignment_id and a.released_at is not null and a.archived_at is null
+		where d.fetched_at <= d.due_at
 			and not exists (select from river_job j where j.kind = 'collect' and j.finalized_at is null
-				and j.args @> jsonb_build_object('assignment_id', w.assignment_id, 'member_id', w.member_id))
+				and j.args @> jsonb_build_object('assignment_id', d.assignment_id, 'member_id', d.member_id))
 		order by 3, 1, 2 limit $2`, now, limit)
 }
 

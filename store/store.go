@@ -52,6 +52,8 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	// A statement that waits longer than any page may is given up by the server itself.
 	cfg.ConnConfig.RuntimeParams["statement_timeout"] = "30000"
 	cfg.ConnConfig.RuntimeParams["lock_timeout"] = "10000"
+	// Compiling a page's statements takes longer than running them.
+	cfg.ConnConfig.RuntimeParams["jit"] = "off"
 	cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
