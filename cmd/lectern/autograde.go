@@ -64,21 +64,16 @@ func (c autogradeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	docker, err := container.NewDocker(container.DockerOptions{Data: container.Paths{Inside: os.TempDir()},
-		Secrets: filepath.Join(os.TempDir(), "lectern"), Log: e.logger()})
-	if err != nil {
-		return err
-	}
-	defer docker.Close()
 	workers := c.Workers
 	if workers <= 0 {
 		workers = runtime.NumCPU()
 	}
 	workers = min(workers, len(logins))
-	// This run's own name, so that two at once leave each other's containers alone.
-	runner := grading.NewRunner(grading.RunnerOptions{Engine: docker, Site: fmt.Sprintf("command-%d", os.Getpid()), Log: e.logger(),
-		Ahead: min(workers, max(0, len(logins)-workers))})
-	defer runner.Close()
+	runner, done, err := newCommandRunner(e, min(workers, max(0, len(logins)-workers)))
+	if err != nil {
+		return err
+	}
+	defer done()
 
 	report := make([]graded, len(logins))
 	next := make(chan int)
@@ -107,7 +102,24 @@ func (c autogradeCmd) Run(e *env) error {
 	if failed > 0 {
 		return fmt.Errorf("%d of %d submissions could not be processed", failed, len(report))
 	}
-	return runner.Close()
+	return nil
+}
+
+// newCommandRunner is a runner for one command; done removes what it started.
+func newCommandRunner(e *env, ahead int) (runner *grading.Runner, done func(), err error) {
+	docker, err := container.NewDocker(container.DockerOptions{Data: container.Paths{Inside: os.TempDir()},
+		Secrets: filepath.Join(os.TempDir(), "lectern"), Log: e.logger()})
+	if err != nil {
+		return nil, nil, err
+	}
+	// A name of its own, so that two commands at once leave each other's containers alone.
+	runner = grading.NewRunner(grading.RunnerOptions{Engine: docker, Site: fmt.Sprintf("command-%d", os.Getpid()), Log: e.logger(), Ahead: ahead})
+	return runner, func() {
+		if err := runner.Close(); err != nil {
+			fmt.Fprintln(e.stderr, "lectern:", err)
+		}
+		docker.Close()
+	}, nil
 }
 
 // logins are the students' folders; one empty name if --submitted is itself one

@@ -21,6 +21,7 @@ type cli struct {
 	User      userCmd      `cmd:"" help:"Accounts, from the command line."`
 	Course    courseCmd    `cmd:"" help:"Move whole courses in and out."`
 	Autograde autogradeCmd `cmd:"" help:"Grade submissions in folders, without a server."`
+	Notebook  notebookCmd  `cmd:"" help:"Notebooks from the command line: check, release, validate, render."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date and end."`
 }
 
