@@ -176,3 +176,15 @@ func TestIdenticalAnswersHaveOneHash(t *testing.T) {
 		t.Error("two cells are as one")
 	}
 }
+
+func TestWhichCellsBelongToAQuestion(t *testing.T) {
+	t.Parallel()
+	cells := []MarkedCell{{"intro", "readonly"}, {"f", "answer"}, {"f-1", "tests"}, {"f-2", "tests"}, {"essay", "manual"},
+		{"g-a", "answer"}, {"note", "readonly"}, {"g-b", "answer"}, {"g", "tests"}, {"work", "task"}, {"alone", "tests"}}
+	for question, want := range map[string]string{"f-1": "f", "f-2": "f", "essay": "essay", "g": "g-a g-b", "work": "work", "alone": "", "nothing": ""} {
+		got, _ := CellsOf(cells, question)
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s is answered by %v, want %q", question, got, want)
+		}
+	}
+}

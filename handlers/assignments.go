@@ -51,7 +51,7 @@ func (s *Site) assignmentRow(v *visit, a store.AssignmentRow) views.AssignmentRo
 	case course.Released:
 		row.State, row.StateText, row.Next, row.NextURL = "released", "Released", "See submissions", part("submissions")
 	case course.Collected:
-		row.State, row.StateText, row.Next, row.NextURL = "collected", "Collected", "Grade", part("submissions")
+		row.State, row.StateText, row.Next, row.NextURL = "collected", "Collected", "Grade", part("grade")
 	case course.Returned:
 		row.State, row.StateText, row.Next, row.NextURL = "returned", "Returned", "See feedback", part("feedback")
 	}
@@ -241,8 +241,10 @@ func (s *Site) assignmentFrame(r *http.Request, title, part string) views.PageVi
 	item("Release", "release", releaseState(a))
 	item("Submissions", "submissions", pick(a.ReleasedAt != nil, pick(a.DueAt != nil && now.After(*a.DueAt), "done", "now"), "todo"))
 	item("Autograde", "runs", "")
+	item("Grade", "grade", "")
 	item("Marks", "marks", "")
 	item("Feedback", "feedback", "")
+	item("Statistics", "statistics", "")
 	if v.teaches() {
 		item("Settings", "settings", "")
 	}

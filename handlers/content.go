@@ -36,18 +36,21 @@ const (
 	treeHistory  = "h"
 	treeFeedback = "f"
 	treeStaged   = "s"
+
+	treeAutograded = "a" // after the tests have run; for the staff
 )
 
 // contentRef names one file of a student. It travels signed in the address: the
 // content hosts know no cookies, so nothing that is shown there can borrow one.
 type contentRef struct {
-	Course     string `json:"c"`
-	Login      string `json:"l"`
-	Assignment string `json:"a"`
-	Tree       string `json:"k"`
-	Snapshot   string `json:"s,omitempty"` // of treeHistory
-	Path       string `json:"p"`
-	Until      int64  `json:"u"` // Unix seconds
+	Course     string   `json:"c"`
+	Login      string   `json:"l"`
+	Assignment string   `json:"a"`
+	Tree       string   `json:"k"`
+	Snapshot   string   `json:"s,omitempty"` // of treeHistory
+	Path       string   `json:"p"`
+	Cells      []string `json:"q,omitempty"` // of a notebook: only what belongs to these grade_ids
+	Until      int64    `json:"u"`           // Unix seconds
 }
 
 // content serves what students wrote, on hosts of its own, one a student, in a
@@ -150,7 +153,11 @@ func (c *content) body(ref contentRef, data []byte, base string) []byte {
 	for _, text := range lost {
 		fmt.Fprintf(&b, `<p class="nb-note">%s</p>`, html.EscapeString(text))
 	}
-	err := c.render.Notebook(&b, nb, render.Options{Frame: func(cell, output int, _ string) string {
+	only, note := cellsShown(nb, ref.Cells)
+	if note != "" {
+		fmt.Fprintf(&b, `<p class="nb-note">%s</p>`, note)
+	}
+	err := c.render.Notebook(&b, nb, render.Options{Only: only, Frame: func(cell, output int, _ string) string {
 		return fmt.Sprintf("%s/frame/%d/%d", base, cell, output)
 	}})
 	if err != nil {
@@ -211,6 +218,8 @@ func (c *content) open(ref contentRef) (*contentFile, error) {
 		dir, err = c.exchange.Layout.Feedback(ref.Course, ref.Login, ref.Assignment)
 	case treeStaged:
 		dir, err = c.exchange.Layout.StagedFeedback(ref.Course, ref.Login, ref.Assignment)
+	case treeAutograded:
+		dir, err = c.exchange.Layout.Autograded(ref.Course, ref.Login, ref.Assignment)
 	default:
 		err = course.Problemf(course.NotFound, "There is no such file.")
 	}

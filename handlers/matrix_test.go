@@ -36,7 +36,7 @@ var visitors = []struct {
 // a line here, and one in foreign if it names something that belongs to somebody.
 var values = map[string]string{
 	"{course}": "physics", "{assignment}": "lab", "{login}": "student",
-	"{provider}": "campus", "{token}": "nonsense", "{submission}": "1", "{attempt}": "1", "{workspace}": "aaaaaaaaaaaaaaaa", "*": "app.css",
+	"{provider}": "campus", "{token}": "nonsense", "{submission}": "1", "{attempt}": "1", "{paper}": "10000", "{workspace}": "aaaaaaaaaaaaaaaa", "*": "app.css",
 }
 
 var parameter = regexp.MustCompile(`\{[^}]*\}|\*`)
@@ -244,10 +244,18 @@ func TestIdsOfSomebodyElseAreNotThere(t *testing.T) {
 		from submissions s join members m on m.id = s.member_id join users u on u.id = m.user_id`).Scan(&own, &foreign); err != nil {
 		t.Fatal(err)
 	}
+	// Papers have random numbers, so the one of another course is made different.
+	var paper int64
+	if err := s.Store.Pool().QueryRow(t.Context(), `
+		update papers set number = 100000 where member_id in (select m.id from members m join users u on u.id = m.user_id where u.login = 'student3')
+		returning number`).Scan(&paper); err != nil {
+		t.Fatal(err)
+	}
 	numbers := []string{fmt.Sprint(foreign), "0", "-1", "x", "99999999999999999999"}
 	others := map[string][]string{
 		"{submission}": numbers, "{attempt}": append(numbers, fmt.Sprint(own)), "{workspace}": {"cccccccccccccccc", "dddddddddddddddd", "x"},
 		"{token}": {"nonsense"}, "{provider}": {"nonsense"}, "*": {"nothing.css"},
+		"{paper}": {fmt.Sprint(paper), "1", "0", "-1", "x", "99999999999999999999"},
 	}
 	byStudents := map[string][]string{"{submission}": {fmt.Sprint(own)}, "{workspace}": {"bbbbbbbbbbbbbbbb"}}
 	people := s.browsers()

@@ -34,7 +34,7 @@ begin
         try := try + 1;
         -- Five digits are easy to say; a crowd that fills them gets longer ones.
         insert into papers (assignment_id, member_id, number) values (a, m,
-            case when try < 50 then 10000 + floor(random() * 90000) else 100000 + floor(random() * 2000000000) end::integer)
+            case when try < 50 then 10000 + floor(random() * 90000) else 100000 + floor(random() * 900000) end::integer)
         on conflict do nothing;
     end loop;
 end $$;
