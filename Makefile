@@ -15,9 +15,9 @@ screenshots: ## docs/screenshots, made by the journey test
 	mkdir -p docs/screenshots
 	LECTERN_PICTURES=$(CURDIR)/docs/screenshots LECTERN_PICTURES_ONLY=1 go test ./e2e -run TestAnAssignment -count=1
 
-bench: ## the figures, printed
+bench: ## the figures of docs/performance.md, as a table
 	@deploy/setup test
-	go test -run '^$$' -bench . -p 1 -timeout 60m ./...
+	go run ./bench
 
 build: ## bin/lectern
 	go build -trimpath -o bin/lectern ./cmd/lectern

@@ -58,6 +58,8 @@ func BenchmarkProxy(b *testing.B) {
 					path[1:], loadClients, len(ours), loadTime, o, t, o.rate/t.rate, a, o.rate/a.rate)
 				b.ReportMetric(o.rate, "req/s")
 				b.ReportMetric(o.p99.Seconds()*1e3, "p99-ms")
+				b.ReportMetric(t.rate, "bare-req/s")
+				b.ReportMetric(t.p99.Seconds()*1e3, "bare-p99-ms")
 				b.ReportMetric(o.rate/t.rate, "of-bare")
 				b.ReportMetric(o.rate/a.rate, "of-tuned-bare")
 			}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// row is a line of the table: a figure, what it is held against in the same run,
+// and the goal, for the ratio if there is a rival and for the figure if not.
+type row struct {
+	name   string
+	bench  string
+	unit   string
+	rival  string // unit; empty is none
+	beside string // what the rival is
+	goal   goal
+}
+
+// goal is a bound; the zero goal is none.
+type goal struct {
+	most  float64
+	least float64
+}
+
+var rows = []row{
+	{"Open, cold", "Open", "cold-ms", "floor-ms", "create + start + boot", goal{most: 1.15}},
+	{"Open, running", "Open", "running-ms", "", "", goal{most: 100}},
+	{"Proxy, 1 KiB", "Proxy/1KiB", "req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.8}},
+	{"Proxy, 1 KiB, p99", "Proxy/1KiB", "p99-ms", "bare-p99-ms", "bare ReverseProxy", goal{}},
+	{"Proxy, 1 MiB", "Proxy/1MiB", "req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.8}},
+	{"Proxy, 1 MiB, p99", "Proxy/1MiB", "p99-ms", "bare-p99-ms", "bare ReverseProxy", goal{}},
+	{"Snapshot of 220 homes", "Snapshot220Homes", "s/class", "", "", goal{most: 5}},
+	{"Student's course, p50", "Pages/student-course", "p50-ms", "", "", goal{}},
+	{"Student's course, p99", "Pages/student-course", "p99-ms", "", "", goal{most: 50}},
+	{"Student's course", "Pages/student-course", "statements", "", "", goal{}},
+	{"Submissions, p50", "Pages/submissions", "p50-ms", "", "", goal{}},
+	{"Submissions, p99", "Pages/submissions", "p99-ms", "", "", goal{most: 50}},
+	{"Submissions", "Pages/submissions", "statements", "", "", goal{}},
+	{"Submissions, last page, p50", "Pages/submissions-last-page", "p50-ms", "", "", goal{}},
+	{"Submissions, search, p50", "Pages/submissions-search", "p50-ms", "", "", goal{}},
+	{"Staff's course, p50", "Pages/staff-course", "p50-ms", "", "", goal{}},
+	{"Marks, p50", "Pages/marks", "p50-ms", "", "", goal{}},
+	{"Roster, p50", "Pages/roster", "p50-ms", "", "", goal{}},
+	{"Notebook of 40 cells, cold", "NotebookOf40CellsCold", "ns/op", "", "", goal{}},
+	{"Notebook of 40 cells, warm", "NotebookOf40CellsWarm", "ns/op", "", "", goal{}},
+}
+
+// print writes the table of what was measured.
+func print(to io.Writer, f figures) {
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "what\tLectern\trival or floor\tratio\tgoal\tmet")
+	for _, r := range rows {
+		v, ok := f.of(r.bench, r.unit)
+		if !ok {
+			continue
+		}
+		rival, ratio, held := "", "", v
+		if r.rival != "" {
+			other, ok := f.of(r.bench, r.rival)
+			if !ok || other == 0 {
+				continue
+			}
+			held = v / other
+			rival, ratio = text(other, r.rival)+" ("+r.beside+")", fmt.Sprintf("%.2f", held)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.name, text(v, r.unit), rival, ratio, r.goal, r.goal.met(held))
+	}
+}
+
+func (g goal) String() string {
+	switch {
+	case g.most > 0:
+		return fmt.Sprintf("≤ %g", g.most)
+	case g.least > 0:
+		return fmt.Sprintf("≥ %g", g.least)
+	}
+	return ""
+}
+
+func (g goal) met(v float64) string {
+	switch {
+	case g == goal{}:
+		return ""
+	case (g.most == 0 || v <= g.most) && v >= g.least:
+		return "yes"
+	}
+	return "NO"
+}
+
+// text prints a figure with what people call its unit.
+func text(v float64, unit string) string {
+	switch {
+	case unit == "ns/op":
+		return fmt.Sprintf("%.3g ms", v/1e6)
+	case strings.HasSuffix(unit, "ms"):
+		return fmt.Sprintf("%.4g ms", v)
+	case strings.HasSuffix(unit, "req/s"):
+		return fmt.Sprintf("%.0f req/s", v)
+	case strings.HasPrefix(unit, "s/"):
+		return fmt.Sprintf("%.2f s", v)
+	}
+	return fmt.Sprintf("%g %s", v, unit)
+}
