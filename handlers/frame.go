@@ -38,6 +38,7 @@ func (s *Site) coursePage(r *http.Request, title, tab string) views.PageView {
 		p.Tabs = append(p.Tabs, views.NavItem{Text: text, URL: url, Current: key == tab})
 	}
 	add("assignments", "Assignments", base)
+	add("gradebook", "Gradebook", base+"/gradebook")
 	if v.teaches() {
 		add("roster", "Roster", base+"/roster")
 		add("servers", "Servers", base+"/servers")

@@ -42,9 +42,12 @@ func (q tableQuery) head(key, text, sort string, down, numeric bool) views.SortV
 }
 
 // pages is the row below a table of total rows, at page n.
-func (q tableQuery) pages(n, total int) views.PagesView {
-	last := max(1, (total+rowsPerPage-1)/rowsPerPage)
-	v := views.PagesView{Text: fmt.Sprintf("%d–%d of %d", min(total, (n-1)*rowsPerPage+1), min(total, n*rowsPerPage), total)}
+func (q tableQuery) pages(n, total int) views.PagesView { return q.pagesOf(n, total, rowsPerPage) }
+
+// pagesOf is pages for a table with so many rows a page.
+func (q tableQuery) pagesOf(n, total, rows int) views.PagesView {
+	last := max(1, (total+rows-1)/rows)
+	v := views.PagesView{Text: fmt.Sprintf("%d–%d of %d", min(total, (n-1)*rows+1), min(total, n*rows), total)}
 	if total == 0 {
 		v.Text = "Nobody"
 	}
