@@ -41,8 +41,8 @@ var rooms = map[string][]string{
 	"course/notebook/render": {"course/notebook"},
 	// So has the writing of workbooks.
 	"course/sheet": {"course"},
-	"migrations":             {},
-	"static":                 {},
+	"migrations":   {},
+	"static":       {},
 	// A test of what is deployed, and nothing else.
 	"deploy": {},
 	// Tests of the whole program; and its figures: a table of what benchmarks print.
@@ -58,7 +58,7 @@ var outside = map[string][]string{
 	"github.com/go-chi/chi":       {"handlers"},
 	"github.com/markbates/goth":   {"handlers"},
 	"github.com/alexedwards/scs":  {"handlers"},
-	"github.com/xuri/excelize":   {"course/sheet"},
+	"github.com/xuri/excelize":    {"course/sheet"},
 	"github.com/a-h/templ":        {"views", "handlers"},
 	"modernc.org/sqlite":          {"moving"},
 }
