@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"lectern/course/notebook/render"
+	"lectern/grading"
 )
 
 // hostileValues are what no form of ours sends: Postgres takes neither of the
@@ -21,6 +24,7 @@ var hostileKeys = strings.Fields(`again all archive attempt batch before code co
 func TestNoValueBreaksAPage(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	d.Preparer, d.Render = &grading.Preparer{Exchange: d.Exchange, Store: d.Store}, render.New()
 	d.handIn("student")
 	people := map[access]*browser{anyone: d.anonymous(), signedIn: d.as("instructor"), instructor: d.as("instructor"), staff: d.as("instructor"), member: d.as("student2")}
 	people[member].post(ps1Path+"/open", nil).want(t, http.StatusSeeOther, "open")

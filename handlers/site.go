@@ -140,7 +140,7 @@ const (
 
 // takesFiles are the routes, by the end of their pattern, that limit what they
 // read themselves, as it comes in.
-var takesFiles = []string{"/assignments/new", "/source", "/feedback"}
+var takesFiles = []string{"/assignments/new", "/source", "/feedback", "/move"}
 
 // small keeps forms small: reading one would put whatever somebody sends, without
 // end, onto the disk.

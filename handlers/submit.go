@@ -178,10 +178,18 @@ func (s *Site) myFeedback(w http.ResponseWriter, r *http.Request) error {
 	return s.sendZip(w, r, v.assignment.Slug+"-feedback", func() error { return s.Exchange.ZipTree(r.Context(), w, dir, v.assignment.Slug) })
 }
 
+// zipsAtOnce is how many zips one person may be sent at a time: packing is work.
+const zipsAtOnce = 4
+
 // sendZip sends what write streams under a file name. A failure before the first
 // byte is a page; after it the connection is cut, so that a half zip cannot be
 // taken for a whole one.
 func (s *Site) sendZip(w http.ResponseWriter, r *http.Request, name string, write func() error) error {
+	busy := fmt.Sprintf("zip %d", visitOf(r).user.ID)
+	if !s.limits.take(busy, zipsAtOnce) {
+		return course.Problemf(course.Busy, "You are downloading %d files already. Wait until they are there.", zipsAtOnce)
+	}
+	defer s.limits.give(busy)
 	h := w.Header()
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", `attachment; filename="`+name+`.zip"`)
