@@ -165,6 +165,9 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/move/found", instructor, s.foundCourse},
 		{post, "/courses/{course}/move/apply", instructor, s.applyCourse},
 		{get, "/courses/{course}/move/course.zip", instructor, s.exportCourse},
+
+		{get, "/admin", siteAdmin, s.admin},
+		{post, "/admin/people", siteAdmin, s.changePerson},
 	}
 }
 
