@@ -111,10 +111,11 @@ func TestAPageInAWorkspaceCannotActOnTheSite(t *testing.T) {
 	class.write("instructor", "worker.js", `self.addEventListener("fetch", () => {})`)
 	before := class.state()
 
-	acts := [][2]string{{"/sign-out", ""}, {"/courses/demo/people/student2/drop", ""}, {"/courses/demo/settings/archive", "archived=on"},
+	// What ends the session comes last, so that it protects nothing before it.
+	acts := [][2]string{{"/courses/demo/people/student2/drop", ""}, {"/courses/demo/settings/archive", "archive=on"}, {"/account/name", "name=Mallory"},
 		{firstSteps + "/archive", ""}, {firstSteps + "/marks/student1", "points=10&event=0&comment=mine"}, {firstSteps + "/collect", ""},
-		{"/courses/demo/roster/add", "login=mallory&name=M&role=instructor"}, {"/account/name", "name=Mallory"}, {"/account/sessions/end-all", ""},
-		{"/courses/demo/people/student1", "role=instructor"}, {"/sign-in/demo", "login=student1"}}
+		{"/courses/demo/roster/add", "login=mallory&name=M&role=instructor"}, {"/courses/demo/people/student1", "role=instructor"},
+		{"/sign-out", ""}, {"/account/sessions/end-all", ""}, {"/sign-in/demo", "login=student1"}}
 	reads := []string{"/courses/demo/roster", "/account", firstSteps + "/marks.csv", firstSteps + "/submissions.zip", "/sign-in"}
 	attack := strings.NewReplacer("SITE", quote(site), "ACTS", toJSON(t, acts), "READS", toJSON(t, reads), "WORKER", quote("/files/first-steps/worker.js")).Replace(siteAttack)
 	for _, from := range []string{"/files/first-steps/gift.html", "/lab"} {
