@@ -75,7 +75,7 @@ func adminRow(u store.AdminPerson, me course.UserID, now time.Time) views.AdminP
 	switch {
 	case u.DisabledAt != nil:
 		row.State, row.StateText = "closed", "Disabled"
-	case !u.Claimed:
+	case !u.Claimed && u.LastSeenAt == nil:
 		row.State, row.StateText = "todo", "Never signed in"
 	}
 	if u.ID == me {
