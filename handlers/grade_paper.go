@@ -131,24 +131,18 @@ func (s *Site) gradeFrame(r *http.Request, rd *reading) views.PageView {
 func (s *Site) fillQueue(r *http.Request, rd *reading, page *views.GradeView) error {
 	v := visitOf(r)
 	c, a := v.course.Slug, v.assignment.Slug
-	questions, err := s.Store.GradeQuestions(r.Context(), v.assignment.ID)
+	progress, err := s.Store.QuestionProgress(r.Context(), v.assignment.ID, rd.key)
 	if err != nil {
 		return err
 	}
-	left := 0
-	for _, q := range questions {
-		if rd.by != "" || q.QuestionKey == rd.key {
-			left += q.Needs
-		}
-		if q.QuestionKey == rd.key {
-			page.Done, page.Of = q.Papers-q.Needs-q.Waiting, q.Papers
-		}
+	page.Done, page.Of = progress.Papers-progress.Needs-progress.Waiting, progress.Papers
+	if page.Left, err = s.leftText(r, rd); err != nil {
+		return err
 	}
 	queue, err := s.Store.Queue(r.Context(), v.assignment.ID, rd.key, rd.paper.Number, queueBefore, queueAfter, v.user.ID)
 	if err != nil {
 		return err
 	}
-	page.Left = fmt.Sprintf("%d left", left)
 	page.QueueTitle = "Papers"
 	at := slices.IndexFunc(queue, func(q store.QueueItem) bool { return q.Number == rd.paper.Number })
 	if at > 0 {
@@ -188,6 +182,12 @@ func (s *Site) fillQueue(r *http.Request, rd *reading, page *views.GradeView) er
 		page.Next = gradeAt(c, a, queue[at+1].Number, rd.cells[0].QuestionKey, rd.by)
 	}
 	return nil
+}
+
+// leftText says how many answers wait: to the question, or of everybody.
+func (s *Site) leftText(r *http.Request, rd *reading) (string, error) {
+	n, err := s.Store.OpenAnswers(r.Context(), visitOf(r).assignment.ID, pick(rd.by == "", rd.key, course.QuestionKey{}))
+	return fmt.Sprintf("%d left", n), err
 }
 
 // fillAnswer finds the frame with the question's cells, and what to know of them.

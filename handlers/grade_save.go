@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -111,7 +112,7 @@ func (s *Site) saveGrade(w http.ResponseWriter, r *http.Request) error {
 	}
 	rd.mark = now
 	if wantsJSON(r) {
-		return s.sendSaved(w, v, now, together)
+		return s.sendSaved(w, r, rd, together)
 	}
 	if r.PostFormValue("then") == "next" {
 		r.PostForm.Set("after", strconv.Itoa(rd.paper.Number))
@@ -201,13 +202,28 @@ func sendJSON(w http.ResponseWriter, status int, answer any) error {
 }
 
 // sendSaved tells the page what is now, so that it can say so.
-func (s *Site) sendSaved(w http.ResponseWriter, v *visit, m store.CellMark, together int) error {
-	comment := ""
-	if m.Comment != nil && strings.TrimSpace(*m.Comment) != "" {
-		comment = string(s.Render.Markdown(*m.Comment))
+func (s *Site) sendSaved(w http.ResponseWriter, r *http.Request, rd *reading, together int) error {
+	v, ctx, m := visitOf(r), r.Context(), rd.mark
+	group, err := s.Store.Identical(ctx, v.assignment.ID, rd.key, rd.paper.MemberID)
+	if err != nil {
+		return err
 	}
-	return sendJSON(w, http.StatusOK, map[string]any{"event": strconv.FormatInt(m.Event(), 10), "state": m.State, "word": gradeWords[m.State],
-		"mark": formatRounded(m.Points), "comment": comment, "status": strings.TrimSuffix(savedText(together), ".") + " " + s.Now().In(v.course.Location()).Format(time.TimeOnly)})
+	page := views.GradeView{Question: rd.key.String(), By: rd.by, Apart: paperPath(v.course.Slug, v.assignment.Slug, rd.paper.Number) + "/apart"}
+	fillGroup(v, rd, group, &page)
+	left, err := s.leftText(r, rd)
+	if err != nil {
+		return err
+	}
+	var sign, list, comment strings.Builder
+	if err := errors.Join(views.GradeMark(gradeState(m.State)).Render(ctx, &sign), views.GradeGroup(page).Render(ctx, &list)); err != nil {
+		return err
+	}
+	if m.Comment != nil && strings.TrimSpace(*m.Comment) != "" {
+		comment.Write(s.Render.Markdown(*m.Comment))
+	}
+	return sendJSON(w, http.StatusOK, map[string]any{"event": strconv.FormatInt(m.Event(), 10), "word": gradeWords[m.State], "sign": sign.String(),
+		"mark": formatRounded(m.Points), "comment": comment.String(), "group": list.String(), "left": left,
+		"status": strings.TrimSuffix(savedText(together), ".") + ", " + s.Now().In(v.course.Location()).Format(time.TimeOnly)})
 }
 
 // holdPaper is a sign of life of who reads a paper.

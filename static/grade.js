@@ -42,10 +42,13 @@ function show(now) {
   f.querySelector("[data-mark]").textContent = now.mark || "—";
   f.querySelector("[data-word]").textContent = now.word;
   const comment = f.querySelector("[data-comment]");
-  comment.innerHTML = now.comment; // made safe by the server
+  comment.innerHTML = now.comment; // as the page itself has it: made safe by the server
   comment.hidden = now.comment === "";
-  const here = document.querySelector(".queue [aria-current] .num");
-  if (here) here.textContent = now.mark;
+  const here = document.querySelector(".queue [aria-current]");
+  if (here) here.querySelector(".num").textContent = now.mark;
+  for (const sign of document.querySelectorAll("[data-verdict] .mark, .queue [aria-current] .mark")) sign.outerHTML = now.sign;
+  document.querySelector("[data-group]").innerHTML = now.group;
+  document.querySelector("[data-left]").textContent = now.left;
   status("saved", now.status);
 }
 

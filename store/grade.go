@@ -32,6 +32,25 @@ func (s *Store) GradeQuestions(ctx context.Context, id course.AssignmentID) ([]G
 		where q.assignment_id = $1 and q.points > 0 and q.kind in ('tests', 'manual', 'task') order by q.notebook, q.position`, id)
 }
 
+// QuestionProgress is how far a question is; the zero question is all of them.
+type QuestionProgress struct{ Papers, Needs, Waiting int }
+
+// QuestionProgress counts the answers to one question, or to all.
+func (s *Store) QuestionProgress(ctx context.Context, id course.AssignmentID, k course.QuestionKey) (QuestionProgress, error) {
+	return one[QuestionProgress](ctx, s.db, "question", `
+		select count(number)::int as papers, (count(*) filter (where state in ('needs', 'stale')))::int as needs,
+			(count(*) filter (where state = 'waiting'))::int as waiting
+		from grade_cells where assignment_id = $1 and ($3 = '' or notebook = $2 and question = $3)`, id, k.Notebook, k.Question)
+}
+
+// OpenAnswers counts the answers to a question, or to all, that wait for a person.
+func (s *Store) OpenAnswers(ctx context.Context, id course.AssignmentID, k course.QuestionKey) (int, error) {
+	r, err := one[struct{ N int }](ctx, s.db, "question", `
+		select count(*)::int as n from grade_cells
+		where assignment_id = $1 and ($3 = '' or notebook = $2 and question = $3) and state in ('needs', 'stale')`, id, k.Notebook, k.Question)
+	return r.N, err
+}
+
 // GradeQuery is what part of a class is asked for. Zero fields ask for all who
 // take part or have handed in, in the order of their numbers.
 type GradeQuery struct {
