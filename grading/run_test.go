@@ -81,6 +81,26 @@ func TestTheKernelIsShutIn(t *testing.T) {
 	}
 }
 
+// Programs and processes that a notebook starts show what they print, and only
+// the kernel's own process is believed to be the kernel.
+func TestForkedProcessesPrintAndNoMore(t *testing.T) {
+	t.Parallel()
+	runner := newRunner(t)
+	r, err := runner.Run(t.Context(), job(code(
+		"import multiprocessing\ndef sq(i):\n    print('in', i)\n    return i * i\nwith multiprocessing.get_context('fork').Pool(2) as p:\n    print(p.map(sq, [1, 2, 3]))",
+		"import subprocess\nsubprocess.run('echo sub; echo sub-err >&2', shell=True).returncode",
+		"import os\npid = os.fork()\nif pid == 0:\n    1 / 0\nos.waitpid(pid, 0)[1] >= 0", "1 + 1")))
+	ok(t, err)
+	for i, want := range []string{"[1, 4, 9]", "sub\n", "True", "2"} {
+		if got := text(r, 0, i); !strings.Contains(got, want) {
+			t.Errorf("cell %d shows %q, want %q in it", i, got, want)
+		}
+	}
+	if flags := r.Notebooks[0].Flags; len(flags) > 0 {
+		t.Errorf("flags: %q", flags)
+	}
+}
+
 // What one notebook leaves running is gone for the next; files stay, as they do
 // with nbgrader. The next submission finds nothing at all.
 func TestNothingIsHandedOn(t *testing.T) {

@@ -106,7 +106,22 @@ class Driver:
         theirs.close()
         if "pid" in reply:
             self.kernel = Kernel(ours, reply["pid"], order)
+            if reply["foreign"] and not self.started():
+                reply = {"missing": f"the kernel {order['kernel'][:60]} did not start"}
         self.say(op="opened", **reply)
+
+    def started(self):
+        """Whether a foreign kernel came up: its keeper says so, or ends."""
+        poll = select.poll()
+        for fd in (self.kernel.sock, self.control, ORDERS):
+            poll.register(fd, select.POLLIN)
+        ready = [fd for fd, _ in poll.poll()]
+        if ORDERS in ready:
+            sys.exit(0)
+        try:
+            return self.kernel.sock.fileno() in ready and bool(list(self.kernel.frames()))
+        except Ended:
+            return False
 
     def cell(self, order, payload):
         """Runs one cell and says how it ended, whatever the kernel does."""

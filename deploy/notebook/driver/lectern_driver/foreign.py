@@ -60,10 +60,11 @@ def run(sock, directory, env, name):
     manager.start_kernel(cwd=directory, env=inner, user=wire.STUDENT, group=wire.GROUP, extra_groups=[], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = manager.client()
     client.start_channels(hb=False)
-    client.wait_for_ready(timeout=60)
+    client.wait_for_ready(timeout=45)
     wire.become(wire.DRIVER, [wire.CAP_KILL])
     interrupt = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: interrupt.set())
+    wire.write_json(sock, b"h", "started")
     while True:
         try:
             _, payload = wire.read_frame(sock)

@@ -129,6 +129,6 @@ def raise_kernel(control, order, sock):
         finally:
             os._exit(1)
     os.close(sock)
-    control.send(json.dumps({"pid": pid}).encode())
+    control.send(json.dumps({"pid": pid, "foreign": not ours}).encode())
     os.waitpid(pid, 0)
     control.send(b'{"ended":true}')
