@@ -125,11 +125,11 @@ func Dates(v DatesView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Field(FieldView{Name: "opens_at", Label: "Opens", Type: "datetime-local", Value: v.Opens, Error: v.OpensError, Optional: true, Suffix: v.Zone, Hint: "Before this, students do not see the assignment. Empty: as soon as it is released."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Field(FieldView{Name: "opens_at", Label: "Opens", Type: "datetime-local", Value: v.Opens, Error: v.OpensError, Optional: true, Hint: "Before this, students do not see the assignment. Empty: as soon as it is released."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Field(FieldView{Name: "due_at", Label: "Due", Type: "datetime-local", Value: v.Due, Error: v.DueError, Optional: true, Suffix: v.Zone, Hint: "The live work of everybody who opened it is collected then. Empty: no deadline."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Field(FieldView{Name: "due_at", Label: "Due", Type: "datetime-local", Value: v.Due, Error: v.DueError, Optional: true, Hint: "The live work of everybody who opened it is collected then. Empty: no deadline."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -328,7 +328,7 @@ func Dates(v DatesView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = Field(FieldView{Name: "until", Label: "Due for them", Type: "datetime-local", Value: v.Until, Error: v.UntilError, Suffix: v.Zone}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Field(FieldView{Name: "until", Label: "Due for them", Type: "datetime-local", Value: v.Until, Error: v.UntilError}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
