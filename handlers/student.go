@@ -35,7 +35,7 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	for i, t := range tasks {
 		page.Rows = append(page.Rows, taskRow(v.course, t, now))
 		if t.ReturnedAt != nil && t.Earned != nil {
-			earned, of, returned = earned+*t.Earned, of+t.Points, returned+1
+			earned, of, returned = earned+*t.Earned, of+t.Of(), returned+1
 		}
 		if due := t.Due(); next < 0 && t.TakenAt == nil && (due == nil || now.Before(*due)) {
 			next = i
@@ -64,7 +64,7 @@ func taskRow(c course.Course, t store.Task, now time.Time) views.TaskRow {
 		row.Late = lateText(time.Duration(*t.LateSeconds) * time.Second)
 	}
 	if t.ReturnedAt != nil && t.Earned != nil {
-		row.Points = pointsText(*t.Earned) + " of " + pointsText(t.Points)
+		row.Points = pointsText(*t.Earned) + " of " + pointsText(t.Of())
 	}
 	switch {
 	case t.ReturnedAt != nil:

@@ -53,7 +53,10 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Feedback = &views.StudentFeedback{At: when(*t.ReturnedAt, now, loc), Comment: t.Comment}
 		if t.Earned != nil {
-			page.Feedback.Points = pointsText(*t.Earned) + " of " + pointsText(t.Points) + " points"
+			page.Feedback.Points = pointsText(*t.Earned) + " of " + pointsText(t.Of()) + " points"
+			if t.Penalty > 0 {
+				page.Feedback.Points += ", after " + pointsText(t.Penalty) + " taken off for lateness"
+			}
 		}
 		for _, f := range fb {
 			page.Feedback.Download = myFeedbackPath(c, a)

@@ -304,13 +304,15 @@ func TestTheCoursePageSaysWhatIsNext(t *testing.T) {
 	expect("extended", "Extension", "in 2 days")
 	student.post(ps1Path+"/submit", submitForm()).want(t, http.StatusSeeOther, "submit")
 	expect("submitted", "Submitted "+d.now.In(d.physics.Location()).Format("15:04"), "Continue")
+	d.sql(`insert into questions (assignment_id, notebook, grade_id, position, kind, cell_type, points, source)
+		values ($1, 'b', 'q1', 1, 'manual', 'markdown', 6, ''), ($1, 'b', 'q2', 2, 'manual', 'markdown', 4, '')`, d.ps1.ID)
 	d.sql(`insert into mark_events (assignment_id, member_id, notebook, question, points, source) values ($1, $2, 'b', 'q1', 3, 'hand'), ($1, $2, 'b', 'q2', 2.5, 'hand'), ($1, $2, 'b', 'q1', 4, 'hand')`, d.ps1.ID, m.ID)
 	expect("marked", "Graded", "10")
 	if got := row("Problem set ps1"); strings.Contains(got, "6.5") {
 		t.Errorf("marks show before they are returned: %q", got)
 	}
-	d.sql(`insert into feedbacks (assignment_id, member_id, returned_at, returned_files, marks_upto)
-		select $1, $2, now(), '[{"path":"b.html","bytes":10,"sha256":"x"}]', max(id) from mark_events`, d.ps1.ID, m.ID)
+	d.must(d.Store.StageFeedback(t.Context(), d.ps1.ID, m.ID, []course.File{{Path: "b.html", Bytes: 10, SHA256: "x"}}, d.now))
+	d.must(d.Store.MarkReturned(t.Context(), d.ps1.ID, m.ID, 0, d.now))
 	expect("returned", "Returned", "6.5 of 10", "See feedback")
 	if text := student.get(ps1Path).body; !strings.Contains(text, "6.5 of 10 points") || !strings.Contains(text, "b.html") {
 		t.Error("the assignment's page shows no feedback")

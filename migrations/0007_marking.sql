@@ -365,8 +365,9 @@ where m.role = 'student' and m.dropped_at is null or k.member_id is not null;
 
 -- What the student was returned stays as it was, whatever is changed since.
 alter table feedbacks
-    add column returned_points double precision,
-    add column returned_most   double precision;
+    add column returned_points  double precision,
+    add column returned_penalty double precision not null default 0,   -- taken off for lateness
+    add column returned_most    double precision;
 update feedbacks f set returned_most = a.points, returned_points = (
     select sum(points) from (select distinct on (notebook, question) points from mark_events e
         where e.assignment_id = f.assignment_id and e.member_id = f.member_id and e.id <= f.marks_upto

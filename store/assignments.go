@@ -54,7 +54,7 @@ type AssignmentRow struct {
 	Opened    int  // of them, who opened it
 	Handed    int  // of them, whose work is in
 	Late      int  // of the work that counts, what came late
-	Marked    int  // of them, with a mark for the whole or any question
+	Marked    int  // of them, with a mark for the whole or for every question
 	Returned  int  // of them, who have their feedback
 	Extended  int  // of them, with a due time of their own
 	CheckedAt *time.Time
@@ -72,8 +72,8 @@ func (s *Store) AssignmentTable(ctx context.Context, c course.ID) ([]AssignmentR
 			(select count(*) from members where course_id = $1 and role = 'student' and dropped_at is null) as students,
 			(select count(*) from works w where w.assignment_id = a.id and w.member_id not in (select id from others)) as opened,
 			handed.n as handed, handed.late,
-			(select count(*) from (select member_id from mark_events e where e.assignment_id = a.id group by 1) e
-				where e.member_id not in (select id from others)) as marked,
+			(select count(*) from tallies e where e.assignment_id = a.id and e.member_id not in (select id from others)
+				and (e.excused or e.whole is not null or e.earned is not null and e.needs + e.waiting = 0)) as marked,
 			(select count(*) from feedbacks f where f.assignment_id = a.id and f.returned_at is not null
 				and f.member_id not in (select id from others)) as returned,
 			(select count(*) from extensions x where x.assignment_id = a.id and x.member_id not in (select id from others)) as extended

@@ -110,7 +110,7 @@ type CourseCard struct {
 	Students int        // who take part
 	NextDue  *time.Time // of the assignment due next; a student's own time
 	NextName string     // its title
-	ToGrade  int        // submissions that count and have no mark yet; 0 for students
+	ToGrade  int        // submissions that count and wait for a mark; 0 for students
 }
 
 // CoursesOf lists the courses a person is in, the newest first, archived ones last.
@@ -120,8 +120,8 @@ func (s *Store) CoursesOf(ctx context.Context, user course.UserID, now time.Time
 		       (select count(*) from members o where o.course_id = c.id and o.role = 'student' and o.dropped_at is null)::int as students,
 		       case when m.role = 'student' then 0 else (select count(*) from submissions s
 		           join assignments a on a.id = s.assignment_id
-		           where a.course_id = c.id and s.counts and not exists (select from mark_events e
-		               where e.assignment_id = s.assignment_id and e.member_id = s.member_id)) end::int as to_grade
+		           join tallies t on t.assignment_id = s.assignment_id and t.member_id = s.member_id
+		           where a.course_id = c.id and s.counts and not t.excused and t.whole is null and (t.needs > 0 or t.earned is null)) end::int as to_grade
 		from members m join courses c on c.id = m.course_id
 		left join lateral (
 			select a.title, coalesce(x.due_at, a.due_at) as next_due

@@ -47,16 +47,15 @@ var feedbackOrders = map[string]string{"": "login", "name": "lower(name)", "stag
 
 // feedbackTable is one row a person who submitted, or whom feedback concerns.
 const feedbackTable = `
-	with latest as (
-		select distinct on (member_id, notebook, question) member_id, points from mark_events
-		where assignment_id = $1 order by member_id, notebook, question, id desc
-	), marked as (select member_id, sum(points) as points from latest where points is not null group by 1
+	with marked as materialized (
+		select member_id, points, needs + waiting = 0 as whole from current_totals where assignment_id = $1 and points is not null
 	), given as (select member_id, max(id) as last from mark_events where assignment_id = $1 group by 1
 	), class as (
 		select m.id as member_id, u.login, u.name, m.dropped_at is not null as dropped, s.id is not null as submitted, k.points,
 			f.staged_at, coalesce(f.staged_files, '[]') as staged_files, f.returned_at,
 			coalesce(f.returned_files, '[]') as returned_files, f.seen_at,
-			coalesce(g.last > coalesce(f.marks_upto, 0) and (k.member_id is not null or f.marks_upto > 0), false) as newer
+			coalesce(g.last > coalesce(f.marks_upto, 0) and (k.member_id is not null or f.marks_upto > 0), false)
+				or coalesce(case when f.returned_at is null then k.whole else k.points is distinct from f.returned_points end, false) as newer
 		from assignments a join members m on m.course_id = a.course_id join users u on u.id = m.user_id
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join marked k on k.member_id = m.id
@@ -126,10 +125,13 @@ func (s *Store) StageFeedback(ctx context.Context, id course.AssignmentID, m cou
 // waited are theirs now, and marks given later wait for the next time.
 func (s *Store) MarkReturned(ctx context.Context, id course.AssignmentID, m course.MemberID, by course.UserID, at time.Time) error {
 	_, err := exec(ctx, s.db, "return feedback", `
-		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by, marks_upto)
-		values ($1, $2, $3, nullif($4::bigint, 0), coalesce((select max(id) from mark_events where assignment_id = $1 and member_id = $2), 0))
+		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by, marks_upto, returned_points, returned_penalty, returned_most)
+		select $1, $2, $3, nullif($4::bigint, 0), coalesce((select max(id) from mark_events where assignment_id = $1 and member_id = $2), 0),
+			t.points, coalesce(t.penalty, 0), t.most
+		from (select) always left join current_totals t on t.assignment_id = $1 and t.member_id = $2
 		on conflict (assignment_id, member_id) do update set returned_at = excluded.returned_at, returned_by = excluded.returned_by,
-			marks_upto = excluded.marks_upto,
+			marks_upto = excluded.marks_upto, returned_points = excluded.returned_points, returned_penalty = excluded.returned_penalty,
+			returned_most = excluded.returned_most,
 			returned_files = case when f.staged_at is null then f.returned_files else f.staged_files end,
 			staged_at = null, staged_files = '[]', seen_at = null`, id, m, at, by)
 	return err
@@ -142,7 +144,8 @@ func (s *Store) MarkWithdrawn(ctx context.Context, id course.AssignmentID, m cou
 		update feedbacks set
 			staged_files = case when staged_at is null then returned_files else staged_files end,
 			staged_at = case when staged_at is null and returned_files <> '[]' then returned_at else staged_at end,
-			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null, marks_upto = 0
+			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null, marks_upto = 0,
+			returned_points = null, returned_penalty = 0, returned_most = null
 		where assignment_id = $1 and member_id = $2`, id, m)
 	return err
 }

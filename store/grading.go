@@ -30,7 +30,7 @@ type SubmissionRow struct {
 	LateSeconds  *int64
 	Notes        int // what was left out or doubtful in it
 
-	Points     *float64 // sum of the current marks; nil if there are none
+	Points     *float64 // the total as it stands; nil if nothing is marked
 	StagedAt   *time.Time
 	ReturnedAt *time.Time
 }
@@ -55,11 +55,8 @@ type SubmissionCounts struct {
 // Materialized, because the planner otherwise thinks that the first rows of a page
 // can be had without the others, and joins the class row by row.
 const submissionTable = `
-	with latest as (
-		select distinct on (member_id, notebook, question) member_id, points from mark_events
-		where assignment_id = $1 order by member_id, notebook, question, id desc
-	), marked as (
-		select member_id, sum(points) as points from latest where points is not null group by 1
+	with marked as materialized (
+		select member_id, points from current_totals where assignment_id = $1 and points is not null
 	), attempts as (
 		select member_id, count(*) as n from submissions where assignment_id = $1 group by 1
 	), class as materialized (

@@ -62,9 +62,12 @@ type MarkQuery struct {
 	Offset  int
 }
 
+// questionsMarked is true of who has a mark for the whole, or for every question.
+const questionsMarked = "coalesce(e.points is not null or k.excused or k.earned is not null and k.needs + k.waiting = 0, false)"
+
 var markStates = map[string]string{
-	"": "true", "marked": "e.points is not null", "unmarked": "e.points is null",
-	"todo": "e.points is null and s.id is not null", "missing": "s.id is null",
+	"": "true", "marked": questionsMarked, "unmarked": "not " + questionsMarked,
+	"todo": "s.id is not null and not " + questionsMarked, "missing": "s.id is null",
 }
 
 var markOrders = map[string]string{
@@ -95,6 +98,7 @@ func (s *Store) MarkTable(ctx context.Context, id course.AssignmentID, q MarkQue
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join feedbacks f on f.assignment_id = a.id and f.member_id = m.id
 		left join lateral (`+currentMark+`) e on true
+		left join tallies k on k.assignment_id = a.id and k.member_id = m.id
 		left join users g on g.id = e.actor
 		where a.id = $1 and `+state+`
 			and case when cardinality($2::text[]) > 0 then u.login = any($2) else m.role = 'student' and m.dropped_at is null end
@@ -121,12 +125,13 @@ type MarkCounts struct {
 // MarkCounts counts the students of an assignment by what there is to mark.
 func (s *Store) MarkCounts(ctx context.Context, id course.AssignmentID) (MarkCounts, error) {
 	return one[MarkCounts](ctx, s.db, "assignment", `
-		select count(*)::int as students, count(s.id)::int as submitted, count(e.points)::int as marked,
-			(count(s.id) filter (where e.points is null))::int as todo, avg(e.points) as mean,
+		select count(*)::int as students, count(s.id)::int as submitted, (count(*) filter (where `+questionsMarked+`))::int as marked,
+			(count(s.id) filter (where not `+questionsMarked+`))::int as todo, avg(k.points) as mean,
 			coalesce(array_agg(distinct m.section order by m.section) filter (where m.section <> ''), '{}') as sections
 		from assignments a join members m on m.course_id = a.course_id and m.role = 'student' and m.dropped_at is null
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join lateral (`+currentMark+`) e on true
+		left join current_totals k on k.assignment_id = a.id and k.member_id = m.id
 		where a.id = $1`, id)
 }
 

@@ -34,36 +34,41 @@ type Task struct {
 	Kind        *string
 	LateSeconds *int64
 
-	Graded     bool // marks have been given
+	Graded     bool // nothing is left to mark
 	ReturnedAt *time.Time
-	Earned     *float64 // of the marks that were returned; nil before
-	Comment    string   // that came with them
+	Earned     *float64 // the total that was returned; nil before
+	Penalty    float64  // that lateness took off it
+	Most       *float64 // what counts in it can give; nil before
+	Comment    string   // that came with it
+}
+
+// Of is the full points: of what was returned, else of the assignment.
+func (t Task) Of() float64 {
+	if t.Most != nil {
+		return *t.Most
+	}
+	return t.Points
 }
 
 // Due is the deadline that holds for the student; nil is none.
 func (t Task) Due() *time.Time { return course.EffectiveDue(t.DueAt, t.OwnDueAt) }
 
 // tasks finds released assignments with everything one member has to do with
-// them. Marks are summed over each question's latest event that was returned:
-// what was given since is not theirs to see yet.
+// them. Their total is the one that was returned: what was given, run or decided
+// since is not theirs to see yet.
 const tasks = `
 	select ` + assignmentColumns + `, e.due_at as own_due_at, w.fetched_at, w.collected_at,
 		(select count(*) from submissions n where n.assignment_id = a.id and n.member_id = $2) as submissions,
-		s.taken_at, s.kind, s.late_seconds, f.returned_at, k.earned, coalesce(k.comment, '') as comment,
-		exists (select from (
-			select distinct on (notebook, question) points from mark_events
-			where assignment_id = a.id and member_id = $2
-			order by notebook, question, id desc) latest where points is not null) as graded
+		s.taken_at, s.kind, s.late_seconds, f.returned_at, f.returned_points as earned, coalesce(f.returned_penalty, 0) as penalty, f.returned_most as most,
+		coalesce((select comment from mark_events c where c.assignment_id = a.id and c.member_id = $2 and c.notebook = '' and c.question = ''
+			and f.returned_at is not null and c.id <= f.marks_upto order by c.id desc limit 1), '') as comment,
+		coalesce(k.excused or k.whole is not null or k.earned is not null and k.needs + k.waiting = 0, false) as graded
 	from assignments a
 	left join extensions e on e.assignment_id = a.id and e.member_id = $2
 	left join works w on w.assignment_id = a.id and w.member_id = $2
 	left join submissions s on s.assignment_id = a.id and s.member_id = $2 and s.counts
 	left join feedbacks f on f.assignment_id = a.id and f.member_id = $2
-	left join lateral (
-		select sum(points) as earned, max(comment) filter (where notebook = '' and question = '') as comment from (
-			select distinct on (notebook, question) notebook, question, points, comment from mark_events
-			where assignment_id = a.id and member_id = $2 and f.returned_at is not null and id <= f.marks_upto
-			order by notebook, question, id desc) latest) k on true
+	left join tallies k on k.assignment_id = a.id and k.member_id = $2
 	where a.course_id = $1`
 
 // Tasks lists what a student may see of a course at now, in the order it is due
