@@ -31,7 +31,7 @@ func BenchmarkAutograde(b *testing.B) {
 	defer runner.Close()
 	var mu sync.Mutex
 	var cpu time.Duration
-	n := max(b.N, 1)
+	n := 8 * b.N // an op is eight submissions, so that one is not mostly the start of the first
 	work := make(chan int)
 	var group sync.WaitGroup
 	engineBefore := engineCPU()
@@ -67,8 +67,8 @@ func BenchmarkAutograde(b *testing.B) {
 	b.StopTimer()
 	each := took.Seconds() / float64(n)
 	b.ReportMetric(60/each, "submissions/min")
-	b.ReportMetric(cpu.Seconds()/float64(n), "container-cpu-s/op")
-	b.ReportMetric((engineCPU()-engineBefore)/float64(n), "engine-cpu-s/op")
+	b.ReportMetric(cpu.Seconds()/float64(n), "container-cpu-s/submission")
+	b.ReportMetric((engineCPU()-engineBefore)/float64(n), "engine-cpu-s/submission")
 	b.ReportMetric(nbgraderSeconds/each, "x-nbgrader(6.1s)")
 }
 
@@ -82,7 +82,7 @@ func BenchmarkAutogradeFloor(b *testing.B) {
 	ok(b, err)
 	each, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	ok(b, err)
-	b.ReportMetric(each, "cpu-s/op")
+	b.ReportMetric(each, "cpu-s/submission")
 }
 
 // engineCPU is what the engine's two lasting processes have computed, in seconds.

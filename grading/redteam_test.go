@@ -24,7 +24,7 @@ type verdict struct {
 }
 
 // redLimits are short, so that what never ends does so soon.
-var redLimits = grading.Limits{Cell: 3 * time.Second, Notebook: 20 * time.Second, Memory: 384 << 20, PIDs: 64, Disk: 32 << 20, Output: 16 << 20}
+var redLimits = grading.Limits{Cell: 4 * time.Second, Notebook: 25 * time.Second, Memory: 384 << 20, PIDs: 64, Disk: 32 << 20, Output: 16 << 20}
 
 func redTeam(t *testing.T) *grading.Assignment {
 	return assignment(t, "testdata/redteam/source", redLimits)

@@ -39,6 +39,9 @@ type Grader struct {
 	docker *Docker
 	hangUp func()
 	stderr tail
+
+	removing sync.Mutex // so that whoever comes second returns when it is gone, not while
+	gone     bool
 }
 
 // Ending is how a grader ended.
@@ -125,6 +128,11 @@ func (g *Grader) Ending(ctx context.Context) (Ending, error) {
 // Remove kills the container if need be. It may be repeated.
 func (g *Grader) Remove(ctx context.Context) error {
 	g.hangUp()
+	g.removing.Lock()
+	defer g.removing.Unlock()
+	if g.gone {
+		return nil
+	}
 	ctx, done := bounded(ctx, change)
 	defer done()
 	api, err := g.docker.api(ctx)
@@ -135,6 +143,7 @@ func (g *Grader) Remove(ctx context.Context) error {
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return g.docker.wrap(ctx, "remove", "grader "+g.ID[:12], err)
 	}
+	g.gone = true
 	return nil
 }
 
