@@ -128,7 +128,11 @@ func (s *Site) runRow(v *visit, row store.RunRow) views.RunRow {
 	now, loc := s.Now(), v.course.Location()
 	state := *row.State
 	out.State, out.StateText = runStates[state][0], runStates[state][1]
-	out.When = whenIf(cmp.Or(row.FinishedAt, row.StartedAt, row.QueuedAt), now, loc, "")
+	ago := func(t *time.Time) views.TimeView { // in words: the wall time of a job is nobody's concern
+		w := whenIf(t, now, loc, "")
+		return views.TimeView{At: w.At, Text: w.Away}
+	}
+	out.When = ago(cmp.Or(row.FinishedAt, row.StartedAt, row.QueuedAt))
 	for _, p := range row.Repairs {
 		text := p.Text
 		if p.Question != "" {
@@ -138,15 +142,15 @@ func (s *Site) runRow(v *visit, row store.RunRow) views.RunRow {
 	}
 	switch state {
 	case "queued":
-		out.May, out.When = "cancel", whenIf(row.QueuedAt, now, loc, "")
+		out.May, out.When = "cancel", ago(row.QueuedAt)
 		if *row.Attempts > 0 && *row.Error != "" {
 			out.StateText, out.Why, out.Log = "Tried again soon", *row.Error, *row.Log
 			if row.NotBefore.After(now) {
-				out.When = when(*row.NotBefore, now, loc)
+				out.When = ago(row.NotBefore)
 			}
 		}
 	case "running":
-		out.May, out.When = "cancel", whenIf(row.StartedAt, now, loc, "")
+		out.May, out.When = "cancel", ago(row.StartedAt)
 	case "failed":
 		out.May, out.Why, out.Log = "retry", *row.Error, *row.Log
 	case "done":
