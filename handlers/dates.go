@@ -28,12 +28,17 @@ func (s *Site) datesPage(w http.ResponseWriter, r *http.Request, status int, err
 	if err != nil {
 		return err
 	}
+	rule, err := s.Store.LateRule(r.Context(), v.assignment.ID)
+	if err != nil {
+		return err
+	}
 	part := func(p string) string { return assignmentPart(v.course.Slug, v.assignment.Slug, p) }
 	page := views.DatesView{Page: s.assignmentFrame(r, "Dates & access", "dates"), Errors: errs, Zone: v.course.Zone, Save: part("dates"), MayEdit: v.teaches(),
 		Opens: in["opens_at"], OpensError: errorOf(errs, "opens_at"), Due: in["due_at"], DueError: errorOf(errs, "due_at"),
 		Extend: part("extensions"), Unextend: part("extensions/remove"), LoginError: errorOf(errs, "login"),
 		Until: in["until"], UntilError: errorOf(errs, "until"), Reason: in["reason"],
 		OpensNow: whenIf(v.assignment.OpensAt, now, loc, "as soon as it is released"), DueNow: whenIf(v.assignment.DueAt, now, loc, "never")}
+	page.LateWords, page.Late = rule.Words(), lateForm(rule, part("late"), errs, in)
 	page.Students = []views.Option{{Text: "Choose a student"}}
 	for _, m := range members {
 		if m.Active() && m.Role == course.Student {

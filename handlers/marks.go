@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"lectern/course"
 	"lectern/store"
 	"lectern/views"
 )
@@ -46,10 +47,21 @@ func (s *Site) marksPage(w http.ResponseWriter, r *http.Request, status int, typ
 	for _, h := range []struct{ key, text string }{{"", "Student"}, {"section", "Section"}, {"points", "Points"}, {"at", "Last change"}} {
 		page.Heads = append(page.Heads, links.head(h.key, h.text, q.Sort, q.Down, false))
 	}
+	members := make([]course.MemberID, len(rows))
+	for i, m := range rows {
+		members[i] = m.MemberID
+	}
+	sums, err := s.Store.Totals(r.Context(), v.assignment.ID, members)
+	if err != nil {
+		return err
+	}
 	total := 0
 	for _, m := range rows {
 		total = m.Total
 		row := s.markRow(v, m)
+		if sum := sums[m.MemberID]; sum.Whole == nil {
+			row.Sum = formatRounded(sum.Points())
+		}
 		if e, ok := typed[m.Login]; ok {
 			e.fill(&row)
 			page.Errors = append(page.Errors, e.errors(m.Login)...)

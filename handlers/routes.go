@@ -77,6 +77,7 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/assignments/{assignment}/dates", staff, s.dates},
 		{post, "/courses/{course}/assignments/{assignment}/dates", instructor, s.saveDates},
 		{post, "/courses/{course}/assignments/{assignment}/extensions", instructor, s.extend},
+		{post, "/courses/{course}/assignments/{assignment}/late", instructor, s.saveLate},
 		{post, "/courses/{course}/assignments/{assignment}/extensions/remove", instructor, s.unextend},
 		{get, "/courses/{course}/assignments/{assignment}/release", staff, s.releasePage},
 		{post, "/courses/{course}/assignments/{assignment}/release", instructor, s.release},

@@ -27,6 +27,10 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	rule, err := s.Store.LateRule(r.Context(), v.assignment.ID)
+	if err != nil {
+		return err
+	}
 	c, a, now, loc := v.course.Slug, v.assignment.Slug, s.Now(), v.course.Location()
 	page := views.StudentAssignmentView{
 		Page:      s.coursePage(r, v.assignment.Title, ""),
@@ -34,7 +38,7 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 		Open:      openPath(c, a),
 		OpenText:  pick(t.FetchedAt == nil, "Open assignment", "Continue in JupyterLab"),
 		Dates:     datesText(v.course, t, now),
-		Policy:    policyText(t, now),
+		Policy:    policyText(t, rule, now),
 		Opened:    t.FetchedAt != nil,
 		Submit:    views.LinkView{Text: "Submit now", URL: submitPath(c, a), Icon: "send", Confirm: "submit"},
 		Files:     views.LinkView{Text: "Download my files", URL: myFilesPath(c, a), Icon: "download"},
@@ -110,15 +114,19 @@ func datesText(c course.Course, t store.Task, now time.Time) []views.DateLine {
 }
 
 // policyText is what happens at and after the due time.
-func policyText(t store.Task, now time.Time) string {
+func policyText(t store.Task, rule course.LateRule, now time.Time) string {
 	due := t.Due()
+	cost := ""
+	if rule.Unit != "" {
+		cost = " " + rule.Words()
+	}
 	switch {
 	case due == nil:
 		return "There is no deadline. Submit as often as you like; the last submission counts."
 	case now.Before(*due):
-		return "Submit as often as you like; the last submission in time counts. At the due time your saved work is collected by itself if you have opened the assignment."
+		return "Submit as often as you like; the last submission in time counts. At the due time your saved work is collected by itself if you have opened the assignment." + cost
 	}
-	return "The due time has passed. You can still submit: it is kept, marked late, and counts only if nothing was handed in in time."
+	return "The due time has passed. You can still submit: it is kept, marked late, and counts only if nothing was handed in in time." + cost
 }
 
 func submitConfirm(v *visit, key string, before int) views.ConfirmView {
