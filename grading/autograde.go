@@ -34,8 +34,29 @@ type SourceNotebook struct {
 }
 
 // NewAssignment takes the instructor's files apart. What is wrong with a notebook
-// is notebook.Problems, with all of them.
+// is notebook.Problems, with all of them. Autotests are refused: they need a
+// Runner, which has an Assignment of its own for that.
 func NewAssignment(name, image string, files []File) (*Assignment, error) {
+	return newAssignment(name, image, files, nil)
+}
+
+// NewAssignment is the same with autotests made into tests. course is the text
+// of the course's autotests.yml, for an assignment that has none.
+func (r *Runner) NewAssignment(ctx context.Context, name, image string, files []File, course []byte) (*Assignment, error) {
+	templates, err := templatesIn(files)
+	if err != nil {
+		return nil, fmt.Errorf("grading: %w", err)
+	}
+	if templates == nil {
+		templates = course
+	}
+	if templates == nil {
+		return newAssignment(name, image, files, nil)
+	}
+	return newAssignment(name, image, files, r.Instantiate(ctx, image, name, files, templates))
+}
+
+func newAssignment(name, image string, files []File, instantiate func(*notebook.Notebook) error) (*Assignment, error) {
 	a := &Assignment{Name: name, Image: image}
 	var problems notebook.Problems
 	for _, f := range files {
@@ -54,7 +75,7 @@ func NewAssignment(name, image string, files []File) (*Assignment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("grading: read %s: %w", f.Path, err)
 		}
-		released, manifest, err := notebook.Release(nb, notebook.Options{Name: strings.TrimSuffix(f.Path, ".ipynb")})
+		released, manifest, err := notebook.Release(nb, notebook.Options{Name: strings.TrimSuffix(f.Path, ".ipynb"), Instantiate: instantiate})
 		var wrong notebook.Problems
 		if errors.As(err, &wrong) {
 			problems = append(problems, wrong...)
@@ -78,6 +99,15 @@ func readNotebook(f File) (*notebook.Notebook, error) {
 	}
 	defer r.Close()
 	return notebook.Read(r)
+}
+
+func readAll(f File) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, 1<<20))
 }
 
 // Graded is everything autograding found out about a submission.

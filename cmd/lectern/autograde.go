@@ -51,7 +51,7 @@ func (c autogradeCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	a, err := grading.NewAssignment(folderName(c.Source), c.Image, source)
+	a, err := c.assignment(e, source)
 	if err != nil {
 		return err
 	}
@@ -103,6 +103,30 @@ func (c autogradeCmd) Run(e *env) error {
 		return fmt.Errorf("%d of %d submissions could not be processed", failed, len(report))
 	}
 	return nil
+}
+
+// assignment takes the source apart; a container is started only for autotests.
+func (c autogradeCmd) assignment(e *env, source []grading.File) (*grading.Assignment, error) {
+	templates, err := courseTemplates(c.Source)
+	if err != nil {
+		return nil, err
+	}
+	runner, done, err := newCommandRunner(e, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return runner.NewAssignment(e.ctx, folderName(c.Source), c.Image, source, templates)
+}
+
+// courseTemplates is the course's autotests.yml, two folders above source/NAME,
+// or nothing.
+func courseTemplates(dir string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "..", "..", grading.AutotestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
 }
 
 // newCommandRunner is a runner for one command; done removes what it started.

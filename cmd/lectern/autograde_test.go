@@ -66,6 +66,16 @@ func TestNotebookCommands(t *testing.T) {
 	if err != nil || !bytes.Equal(get(t, released), want.Bytes()) {
 		t.Errorf("the release differs from what the site makes: %v", err)
 	}
+	auto := put(t, dir+"/source/auto/a.ipynb", bytes.Replace(get(t, source), []byte("assert squares(4) == [1, 4, 9, 16]"), []byte("### AUTOTEST squares(4)"), 1))
+	if _, err := command(t, releaseNotebookCmd{File: auto, Out: dir + "/a.ipynb", Image: "lectern/notebook:latest"}.Run); err == nil {
+		t.Error("autotests without templates were released")
+	}
+	put(t, dir+"/autotests.yml", get(t, "../../grading/testdata/autotest/autotests.yml"))
+	if _, err := command(t, releaseNotebookCmd{File: auto, Out: dir + "/a.ipynb", Image: "lectern/notebook:latest"}.Run); err != nil {
+		t.Error(err)
+	} else if made := get(t, dir+"/a.ipynb"); !bytes.Contains(made, []byte(`assert str(squares(4)) == \"[1, 4, 9, 16]\"`)) {
+		t.Errorf("the autotest became\n%s", made)
+	}
 	if out, err := command(t, validateNotebookCmd{File: source, Image: "lectern/notebook:latest"}.Run); err != nil || !strings.HasPrefix(out, "Success! Your notebook passes all the tests.") {
 		t.Errorf("validate of the solution: %v\n%s", err, out)
 	}

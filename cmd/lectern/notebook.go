@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,6 +60,7 @@ type releaseNotebookCmd struct {
 	Out    string `short:"o" required:"" type:"path" help:"The file to write."`
 	Header string `type:"existingfile" help:"A notebook whose cells come first."`
 	Footer string `type:"existingfile" help:"A notebook whose cells come last."`
+	Image  string `default:"lectern/notebook:latest" help:"The image that autotests are made in."`
 }
 
 func (c releaseNotebookCmd) Run(e *env) error {
@@ -75,6 +77,13 @@ func (c releaseNotebookCmd) Run(e *env) error {
 			return err
 		}
 	}
+	if nb.HasAutotests() {
+		done, err := c.autotests(e, &o)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
 	released, manifest, err := notebook.Release(nb, o)
 	if err != nil {
 		return err
@@ -83,6 +92,32 @@ func (c releaseNotebookCmd) Run(e *env) error {
 		fmt.Fprintln(e.stderr, w)
 	}
 	return os.WriteFile(c.Out, released.Bytes(), 0o644)
+}
+
+// autotests lets the release run the notebook, with the templates beside it or at
+// the course's root.
+func (c releaseNotebookCmd) autotests(e *env, o *notebook.Options) (done func(), err error) {
+	dir := filepath.Dir(c.File)
+	templates, err := os.ReadFile(filepath.Join(dir, grading.AutotestFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		templates, err = courseTemplates(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if templates == nil {
+		return nil, fmt.Errorf("%s has autotests, but there is no %s", c.File, grading.AutotestFile)
+	}
+	files, err := filesIn(dir)
+	if err != nil {
+		return nil, err
+	}
+	runner, done, err := newCommandRunner(e, 0)
+	if err != nil {
+		return nil, err
+	}
+	o.Instantiate = runner.Instantiate(e.ctx, c.Image, folderName(dir), files, templates)
+	return done, nil
 }
 
 type validateNotebookCmd struct {
