@@ -26,7 +26,7 @@ func TestNoValueBreaksAPage(t *testing.T) {
 	d := newDesk(t)
 	d.Preparer, d.Render = &grading.Preparer{Exchange: d.Exchange, Store: d.Store}, render.New()
 	d.handIn("student")
-	people := map[access]*browser{anyone: d.anonymous(), signedIn: d.as("instructor"), instructor: d.as("instructor"), staff: d.as("instructor"), member: d.as("student2")}
+	people := map[access]*browser{anyone: d.anonymous(), signedIn: d.as("instructor"), instructor: d.as("instructor"), staff: d.as("instructor"), member: d.as("student2"), siteAdmin: d.as("admin")}
 	people[member].post(ps1Path+"/open", nil).want(t, http.StatusSeeOther, "open")
 	asked := 0
 	ask := func(rt route, path string, form url.Values) {
@@ -35,6 +35,9 @@ func TestNoValueBreaksAPage(t *testing.T) {
 			path += "?" + form.Encode()
 		}
 		asked++
+		if people[rt.who] == nil {
+			t.Fatalf("nobody asks for %s as %s: add somebody to people", rt.pattern, rt.who)
+		}
 		a := people[rt.who].do(rt.method, path, form, nil)
 		if a.status >= 500 && a.status != http.StatusServiceUnavailable {
 			t.Errorf("%s %s with %.80q: %d", rt.method, path[:min(len(path), 120)], form.Encode(), a.status)
