@@ -152,7 +152,9 @@ func (s *Site) saveRubric(w http.ResponseWriter, r *http.Request) error {
 	if err := s.record(r, "changed rubric", v.assignment, q.Notebook+", "+q.Question); err != nil {
 		return err
 	}
-	s.flash(r, "good", rubricSaved(marked))
+	if !adding { // while grading the item itself says it
+		s.flash(r, "good", rubricSaved(marked))
+	}
 	return seeOther(w, r, pick(adding || r.PostFormValue("paper") != "", rubricBack(r, q.QuestionKey), rubricAt(v.course.Slug, v.assignment.Slug, q.QuestionKey, 0, "")))
 }
 

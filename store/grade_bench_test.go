@@ -18,7 +18,6 @@ func crowd(b *testing.B) *hall {
 	b.Helper()
 	h := &hall{class: newClass(b)}
 	ctx := context.Background()
-	// What the server works with in earnest, not in tests that begin anew each time.
 	h.sql(b, `with u as (insert into users (login, name) select 's' || n, 'Student ' || n from generate_series(1, 3000) n returning id)
 		insert into members (course_id, user_id, role, section) select $1, id, 'student', 'S' || id % 10 from u`, h.course.ID)
 	h.sql(b, `insert into assignments (course_id, slug, title, released_at, due_at, late_unit, late_percent)
@@ -34,6 +33,12 @@ func crowd(b *testing.B) *hall {
 		ids = append(ids, id)
 	}
 	must(b, rows.Err())
+	triggers := func(what string) {
+		for _, table := range []string{"submissions", "runs", "run_results", "mark_events"} {
+			h.sql(b, `alter table `+table+` `+what+` trigger user`)
+		}
+	}
+	triggers("disable") // each assignment is settled once, at its end
 	for i, id := range ids {
 		h.sql(b, `insert into submissions (assignment_id, member_id, kind, key, taken_at, counts, snapshot, digest, files, bytes)
 			select $1, id, 'submit', gen_random_uuid(), now(), true, 'x', 'x', '[]', 0 from members where course_id = $2 and role = 'student'`, id, h.course.ID)
@@ -48,7 +53,10 @@ func crowd(b *testing.B) *hall {
 				select q.assignment_id, s.member_id, q.notebook, q.grade_id, 1, 'hand', s.id
 				from questions q join submissions s on s.assignment_id = q.assignment_id where q.assignment_id = $1 and q.kind = 'manual'`, id)
 		}
+		h.sql(b, `select count(draw_paper(assignment_id, member_id)) from submissions where assignment_id = $1`, id)
+		h.sql(b, `select settle($1, array_agg(member_id)) from submissions where assignment_id = $1`, id)
 	}
+	triggers("enable")
 	h.sql(b, `analyze`)
 	for i := range 8 {
 		u := course.User{Login: fmt.Sprintf("grader%d", i)}
