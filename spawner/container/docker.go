@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -34,6 +35,8 @@ type Docker struct {
 
 	mu     sync.Mutex
 	agreed bool // on the version of the interface
+
+	wired atomic.Bool // the network was seen; a start need not look again
 }
 
 // DockerOptions is what an operator decides.
@@ -124,6 +127,11 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	if err != nil {
 		return Running{}, err
 	}
+	// A start may come before the first Ensure is through, or after somebody
+	// removed the network.
+	if err := d.wire(ctx, api); err != nil {
+		return Running{}, err
+	}
 	// Made first and looked at only if the name is taken: the usual case is
 	// that it is not, and each question costs the waiting student time.
 	err = d.create(ctx, api, s)
@@ -147,6 +155,9 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 		return Running{}, err
 	}
 	if err := api.ContainerStart(ctx, s.Name, container.StartOptions{}); err != nil {
+		if strings.Contains(err.Error(), "network") {
+			d.wired.Store(false)
+		}
 		err = d.wrap(ctx, "start", s.Name, err)
 		d.discard(s.Name)
 		return Running{}, err

@@ -273,3 +273,22 @@ func TestDockerHostileMountPoints(t *testing.T) {
 		}
 	}
 }
+
+// The site answers before the first look at the engine is through.
+func TestAStartBeforeTheNetworkIsThereMakesIt(t *testing.T) {
+	t.Parallel()
+	data, network := openTempDir(t), fmt.Sprintf("lectern-late-%d", os.Getpid())
+	d, err := container.NewDocker(container.DockerOptions{
+		Network: network, Data: container.Paths{Inside: data}, Secrets: filepath.Join(data, "run", "secrets"),
+	})
+	must(t, err)
+	t.Cleanup(func() {
+		must(t, enginetest.Docker(context.Background(), http.MethodDelete, "/networks/"+network, nil, nil))
+		d.Close()
+	})
+	r := enginetest.Rig{Engine: d, Data: data, Image: enginetest.StubImage(t), Realm: fmt.Sprintf("%d-late", os.Getpid())}
+	p := r.Place(t, "early")
+	got, err := d.Start(t.Context(), container.Workspace(p))
+	must(t, err)
+	enginetest.Answers(t, got.Addr, p.Token)
+}

@@ -37,6 +37,16 @@ func (d *Docker) Ensure(ctx context.Context) error {
 	return d.secrets.sweep(keep, 10*time.Minute)
 }
 
+// wire makes sure of the network before a start, once.
+func (d *Docker) wire(ctx context.Context, api *client.Client) error {
+	if d.wired.Load() {
+		return nil
+	}
+	err := d.ensureNetwork(ctx, api)
+	d.wired.Store(err == nil)
+	return err
+}
+
 func (d *Docker) ensureNetwork(ctx context.Context, api *client.Client) error {
 	const icc = "com.docker.network.bridge.enable_icc"
 	name := d.options.Network
