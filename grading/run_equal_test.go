@@ -25,7 +25,8 @@ var corpus = []string{
 	"import numpy as np\nnp.arange(12).reshape(3, 4)", "np.float64(0.5)", "np.ones((2, 2)) @ np.ones(3)", "import pandas as pd\npd.DataFrame({'a': [1, 2], 'b': ['x', None]})",
 	"%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 4, 9])", "fig, ax = plt.subplots()\nax.bar(['a', 'b'], [1, 2])\nax.set_title('t');", "fig", "plt.figure()\nplt.show()\nprint('after')",
 	"%who_ls", "%lsmagic\n1", "%%capture c\nprint('hidden')", "c.stdout", "%no_such_magic", "%%bash\necho from bash\necho err >&2", "!echo shell; echo two", "out = !echo captured\nout", "!exit 3\n_exit_code",
-	"import os\nos.system('echo system')", "input()", "import getpass\ngetpass.getpass()",
+	// A program's print and the cell's value race in Jupyter itself, so this cell has no value and waits.
+	"import os, time\nos.system('echo system')\ntime.sleep(0.5)", "input()", "import getpass\ngetpass.getpass()",
 	"await __import__('asyncio').sleep(0, 'slept')", "import asyncio\nasyncio.get_running_loop().is_running()", "async def g():\n    yield 1\n[i async for i in g()]",
 	"_", "__", "_1", "Out[1]", "len(In) > 3", "get_ipython().__class__.__name__", "__name__", "'__file__' in globals()", "sys.argv[0].rsplit('/', 1)[-1]", "sys.path[0]", "type(sys.stdout).__mro__[-1]", "sys.stdout.isatty()", "sys.stdout.encoding",
 	"len?", "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P())).__class__",
