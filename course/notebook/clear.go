@@ -56,8 +56,7 @@ func (p *preparation) clearSolutions() {
 		if c.Type == Code && !known {
 			p.at(i, Problem{Severity: Error,
 				Text: fmt.Sprintf("There is no placeholder for solutions in the language %q.", language),
-				Mend: fmt.Sprintf("Choose a kernel for one of %s, or add a placeholder for %s to the course's settings.",
-					strings.Join(slices.Sorted(maps.Keys(stubs)), ", "), language)})
+				Mend: fmt.Sprintf("Choose a kernel for one of %s.", strings.Join(slices.Sorted(maps.Keys(stubs)), ", "))})
 		}
 		c.Source = stub
 		if done.found {
