@@ -93,7 +93,7 @@ func (s *Spawner) rest(d *driver, how time.Duration) {
 func (s *Spawner) turn(d *driver) (more bool, err error) {
 	row, err := s.rows.Workspace(s.life, d.id)
 	if errors.Is(err, ErrNoWorkspace) {
-		return false, s.engine.Remove(s.life, containerName(d.id))
+		return false, s.engine.Remove(s.life, ContainerName(d.id))
 	}
 	if err != nil {
 		return true, err
@@ -150,7 +150,7 @@ func (s *Spawner) pause(d *driver, actions []Action) {
 func (s *Spawner) look(d *driver, row Row) Seen {
 	seen := Seen{Admitted: s.queue.holds(d.id), Failed: d.failed, Answers: d.answers, ProgressAt: d.progressAt}
 	d.failed = None
-	c, err := s.engine.Inspect(s.life, containerName(d.id))
+	c, err := s.engine.Inspect(s.life, ContainerName(d.id))
 	switch {
 	case errors.Is(err, container.ErrNotFound):
 		seen.Known = true
@@ -183,7 +183,7 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 // fill takes over what is known of a container without asking Jupyter.
 func (s *Spawner) fill(seen *Seen, row Row, c container.Status) {
 	seen.Known, seen.Found = true, true
-	seen.Mine = c.Labels[labelGeneration] == s.labels(row)[labelGeneration]
+	seen.Mine = c.Labels[LabelGeneration] == row.labels(s.realm)[LabelGeneration]
 	seen.Phase, seen.ExitCode, seen.OOM, seen.ID, seen.Addr = c.Phase, c.ExitCode, c.OOM, c.ID, c.Addr
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,12 +208,12 @@ func (s *Spawner) do(d *driver, row Row, seen Seen, a Action) error {
 	case Warn:
 		s.announce(row, seen)
 	case End:
-		return s.engine.Stop(s.life, containerName(d.id), s.policy.Grace)
+		return s.engine.Stop(s.life, ContainerName(d.id), s.policy.Grace)
 	case Remove:
 		if row.State == Failed {
 			s.quote(row)
 		}
-		return s.engine.Remove(s.life, containerName(d.id))
+		return s.engine.Remove(s.life, ContainerName(d.id))
 	}
 	return nil
 }
@@ -237,11 +237,7 @@ func (s *Spawner) create(d *driver, row Row) {
 		return
 	}
 	s.progress(d, StepContainer)
-	got, err := s.engine.Start(s.life, container.Workspace(container.Place{
-		Name: containerName(row.ID), Image: row.Image, Labels: s.labels(row),
-		User: plan.User, Home: plan.Home, Mounts: plan.Mounts, Env: plan.Env, Token: row.Token, Limits: plan.Limits,
-		WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
-	}))
+	got, err := s.engine.Start(s.life, Template(s.realm, row, plan))
 	switch {
 	case err == nil:
 		s.probe(d, row, got.Addr)
@@ -277,7 +273,7 @@ func (s *Spawner) probe(d *driver, row Row, addr string) {
 		return
 	}
 	d.askedAt = s.now()
-	if u, err := s.engine.Usage(s.life, containerName(row.ID)); err == nil && u.CPU > d.cpu+10*time.Millisecond {
+	if u, err := s.engine.Usage(s.life, ContainerName(row.ID)); err == nil && u.CPU > d.cpu+10*time.Millisecond {
 		d.cpu, d.progressAt = u.CPU, s.now()
 	}
 }
@@ -297,7 +293,7 @@ func (s *Spawner) announce(row Row, seen Seen) {
 // quote keeps the end of a failed program's log, before it goes with the
 // container. What is in it is the student's, so it is only ever quoted.
 func (s *Spawner) quote(row Row) {
-	text, err := s.engine.Logs(s.life, containerName(row.ID), 20)
+	text, err := s.engine.Logs(s.life, ContainerName(row.ID), 20)
 	if err != nil {
 		return
 	}

@@ -53,8 +53,8 @@ func (s *Spawner) finish() {
 // listen hears of deaths at once instead of at the next reconcile.
 func (s *Spawner) listen() {
 	for s.life.Err() == nil {
-		err := s.engine.Events(s.life, map[string]string{labelRealm: s.realm}, func(e container.Event) {
-			id := e.Labels[labelWorkspace]
+		err := s.engine.Events(s.life, map[string]string{LabelRealm: s.realm}, func(e container.Event) {
+			id := e.Labels[LabelWorkspace]
 			if e.Kind == container.Started {
 				return // whoever started it knows
 			}
@@ -87,7 +87,7 @@ func (s *Spawner) reconcile(ctx context.Context) error {
 		return fmt.Errorf("spawner: prepare the engine: %w", err)
 	}
 	// Containers first: one that is started in between has its row already.
-	found, err := s.engine.List(ctx, map[string]string{labelRealm: s.realm})
+	found, err := s.engine.List(ctx, map[string]string{LabelRealm: s.realm})
 	if err != nil {
 		return fmt.Errorf("spawner: list containers: %w", err)
 	}
@@ -97,7 +97,7 @@ func (s *Spawner) reconcile(ctx context.Context) error {
 	}
 	containers := map[string]container.Status{}
 	for _, c := range found {
-		containers[c.Labels[labelWorkspace]] = c
+		containers[c.Labels[LabelWorkspace]] = c
 	}
 	for _, row := range rows {
 		seen := Seen{Known: true}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -81,13 +80,6 @@ type Config struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 }
-
-// Labels of every container of a workspace.
-const (
-	labelRealm      = "lectern.realm"
-	labelWorkspace  = "lectern.workspace"
-	labelGeneration = "lectern.generation"
-)
 
 // New makes a spawner that works until Run ends.
 func New(c Config) *Spawner {
@@ -202,7 +194,7 @@ func (s *Spawner) Touch(id string, at time.Time) {
 
 // Usage is what a workspace's container consumes now, for the staff's list.
 func (s *Spawner) Usage(ctx context.Context, id string) (container.Usage, error) {
-	return s.engine.Usage(ctx, containerName(id))
+	return s.engine.Usage(ctx, ContainerName(id))
 }
 
 type target struct {
@@ -289,15 +281,4 @@ func (s *Spawner) save(ctx context.Context, old, row Row) error {
 	}
 	s.tell(row.ID)
 	return nil
-}
-
-// containerName is the same for every generation, so that the engine itself
-// refuses a second container, and with it a second writer to the home.
-func containerName(id string) string { return "lectern-" + id }
-
-func (s *Spawner) labels(row Row) map[string]string {
-	return map[string]string{
-		labelRealm: s.realm, labelWorkspace: row.ID,
-		labelGeneration: strconv.FormatInt(row.Generation, 10),
-	}
 }
