@@ -125,13 +125,16 @@ func (s *Store) StageFeedback(ctx context.Context, id course.AssignmentID, m cou
 // waited are theirs now, and marks given later wait for the next time.
 func (s *Store) MarkReturned(ctx context.Context, id course.AssignmentID, m course.MemberID, by course.UserID, at time.Time) error {
 	_, err := exec(ctx, s.db, "return feedback", `
-		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by, marks_upto, returned_points, returned_penalty, returned_most)
+		insert into feedbacks as f (assignment_id, member_id, returned_at, returned_by, marks_upto, returned_points, returned_penalty, returned_most, returned_lost, returned_questions)
 		select $1, $2, $3, nullif($4::bigint, 0), coalesce((select max(id) from mark_events where assignment_id = $1 and member_id = $2), 0),
-			t.points, coalesce(t.penalty, 0), t.most
+			t.points, coalesce(t.penalty, 0), t.most, coalesce(t.lost, 0), coalesce((
+				select jsonb_agg(jsonb_build_object('notebook', k.notebook, 'question', k.question, 'position', k.position, 'max', k.max,
+					'points', k.points, 'extra', k.extra, 'excused', k.excused, 'event', coalesce(k.event_id, 0)) order by k.notebook, k.position)
+				from grade_cells k where k.assignment_id = $1 and k.member_id = $2), '[]')
 		from (select) always left join current_totals t on t.assignment_id = $1 and t.member_id = $2
 		on conflict (assignment_id, member_id) do update set returned_at = excluded.returned_at, returned_by = excluded.returned_by,
 			marks_upto = excluded.marks_upto, returned_points = excluded.returned_points, returned_penalty = excluded.returned_penalty,
-			returned_most = excluded.returned_most,
+			returned_most = excluded.returned_most, returned_lost = excluded.returned_lost, returned_questions = excluded.returned_questions,
 			returned_files = case when f.staged_at is null then f.returned_files else f.staged_files end,
 			staged_at = null, staged_files = '[]', seen_at = null`, id, m, at, by)
 	return err
@@ -145,7 +148,7 @@ func (s *Store) MarkWithdrawn(ctx context.Context, id course.AssignmentID, m cou
 			staged_files = case when staged_at is null then returned_files else staged_files end,
 			staged_at = case when staged_at is null and returned_files <> '[]' then returned_at else staged_at end,
 			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null, marks_upto = 0,
-			returned_points = null, returned_penalty = 0, returned_most = null
+			returned_points = null, returned_penalty = 0, returned_most = null, returned_lost = 0, returned_questions = '[]'
 		where assignment_id = $1 and member_id = $2`, id, m)
 	return err
 }
