@@ -104,7 +104,7 @@ func (p *pool) begin(k kind) {
 }
 
 func (p *pool) start(k kind) (*sandbox, error) {
-	command := append([]string{"python3", "-I", "-m", "lectern_driver"}, strings.Fields(k.warm)...)
+	command := slices.Concat(container.DriverCommand, strings.Fields(k.warm))
 	g, err := p.engine.Seal(p.ctx, container.Sealed{Image: k.image, For: p.site, Command: command, Runtime: p.runtime,
 		Limits: container.Limits{Memory: k.memory, PIDs: k.pids, CPUs: k.cpus, Tmp: k.disk}})
 	if err != nil {

@@ -19,6 +19,10 @@ const GraderLabel = "lectern.grader"
 // GraderLimits bound the grading of one submission.
 var GraderLimits = Limits{Memory: 1 << 30, CPUs: 1, PIDs: 256, Tmp: 256 << 20}
 
+// DriverCommand starts the driver in a grader; the names of modules to import
+// beforehand follow it.
+var DriverCommand = []string{"python3", "-I", "-m", "lectern_driver"}
+
 // Sealed is the container of one submission. Nothing is mounted into it, it has
 // no network and no name that could be guessed; all it gets comes through its
 // standard input.
@@ -36,12 +40,19 @@ type Grader struct {
 	Stdin  io.Writer
 	Stdout io.Reader // ends when the program ends, or the connection to the engine
 
-	docker *Docker
 	hangUp func()
-	stderr tail
+	ending func(context.Context) (Ending, error)
+	remove func(context.Context) error
 
 	removing sync.Mutex // so that whoever comes second returns when it is gone, not while
 	gone     bool
+}
+
+// NewGrader is a grader behind some other door than an engine's own socket.
+// hangUp ends both ends of the pipe, remove returns when the container is gone.
+func NewGrader(id string, in io.Writer, out io.Reader, hangUp func(),
+	ending func(context.Context) (Ending, error), remove func(context.Context) error) *Grader {
+	return &Grader{ID: id, Stdin: in, Stdout: out, hangUp: sync.OnceFunc(hangUp), ending: ending, remove: remove}
 }
 
 // Ending is how a grader ended.
@@ -90,40 +101,38 @@ func (d *Docker) Seal(ctx context.Context, s Sealed) (*Grader, error) {
 	if err != nil {
 		return nil, d.wrap(ctx, "create", "grader", err)
 	}
-	g := &Grader{ID: made.ID, docker: d}
-	pipe, err := api.ContainerAttach(ctx, g.ID, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	id := made.ID
+	pipe, err := api.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		err = d.wrap(ctx, "attach to", "grader", err)
-		d.discard(g.ID)
+		d.discard(id)
 		return nil, err
 	}
+	var stderr tail
 	out, in := io.Pipe()
-	g.Stdin, g.Stdout = pipe.Conn, out
-	g.hangUp = sync.OnceFunc(func() {
+	g := NewGrader(id, pipe.Conn, out, func() {
 		pipe.Close()
 		out.Close()
-	})
+	}, func(ctx context.Context) (Ending, error) {
+		end, err := d.ending(ctx, id)
+		end.Stderr = stderr.String()
+		return end, err
+	}, func(ctx context.Context) error { return d.removeGrader(ctx, id) })
 	go func() {
-		_, err := stdcopy.StdCopy(in, &g.stderr, pipe.Reader)
+		_, err := stdcopy.StdCopy(in, &stderr, pipe.Reader)
 		in.CloseWithError(err) // nil is a plain end
 	}()
-	if err := api.ContainerStart(ctx, g.ID, container.StartOptions{}); err != nil {
+	if err := api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		err = d.wrap(ctx, "start", "grader", err)
 		g.hangUp()
-		d.discard(g.ID)
+		d.discard(id)
 		return nil, err
 	}
 	return g, nil
 }
 
 // Ending tells how the container ended, once its output has.
-func (g *Grader) Ending(ctx context.Context) (Ending, error) {
-	now, err := g.docker.Inspect(ctx, g.ID)
-	if err != nil {
-		return Ending{}, err
-	}
-	return Ending{Running: now.Phase == Up, ExitCode: now.ExitCode, OOM: now.OOM, Stderr: g.stderr.String()}, nil
-}
+func (g *Grader) Ending(ctx context.Context) (Ending, error) { return g.ending(ctx) }
 
 // Remove kills the container if need be. It may be repeated.
 func (g *Grader) Remove(ctx context.Context) error {
@@ -133,17 +142,31 @@ func (g *Grader) Remove(ctx context.Context) error {
 	if g.gone {
 		return nil
 	}
+	err := g.remove(ctx)
+	g.gone = err == nil
+	return err
+}
+
+// ending is how any container ended, without its last words.
+func (d *Docker) ending(ctx context.Context, id string) (Ending, error) {
+	now, err := d.Inspect(ctx, id)
+	if err != nil {
+		return Ending{}, err
+	}
+	return Ending{Running: now.Phase == Up, ExitCode: now.ExitCode, OOM: now.OOM}, nil
+}
+
+func (d *Docker) removeGrader(ctx context.Context, id string) error {
 	ctx, done := bounded(ctx, change)
 	defer done()
-	api, err := g.docker.api(ctx)
+	api, err := d.api(ctx)
 	if err != nil {
 		return err
 	}
-	err = api.ContainerRemove(ctx, g.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	err = api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return g.docker.wrap(ctx, "remove", "grader "+g.ID[:12], err)
+		return d.wrap(ctx, "remove", "grader "+id[:12], err)
 	}
-	g.gone = true
 	return nil
 }
 
