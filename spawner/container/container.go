@@ -66,6 +66,8 @@ var (
 	// ErrNoProgram means the image lacks the program that should run. A driver
 	// that only learns it inside the container lets it end with code 127.
 	ErrNoProgram = errors.New("the program is not in the image")
+	// ErrNoRoom means that no machine has the memory that a container reserves.
+	ErrNoRoom = errors.New("no machine has room for it")
 	// ErrMount means a directory to mount is missing or may not be mounted.
 	ErrMount = errors.New("a directory cannot be mounted")
 )
@@ -86,6 +88,20 @@ const (
 	Exited  Phase = "exited"  // ended; code and cause stay readable until removed
 )
 
+// Contact is what is known of the machine that a container runs on, if that is
+// not the engine's own.
+type Contact string
+
+const (
+	Reached Contact = "" // it answers; what is said of the container is true now
+	// Unreachable machines do not answer. The container may well run on and
+	// write to its home: nothing may take its place.
+	Unreachable Contact = "unreachable"
+	// Lost machines are confirmed by an operator to be off, and have not
+	// answered for longer than their lease: nothing of the container runs.
+	Lost Contact = "lost"
+)
+
 // Status is one container as seen now.
 type Status struct {
 	ID, Name string
@@ -98,6 +114,7 @@ type Status struct {
 	OOM       bool
 	StartedAt time.Time
 	EndedAt   time.Time // zero unless Exited
+	Contact   Contact   // unless Reached, the rest is what was last known
 }
 
 // Running is what a start returns.
@@ -114,6 +131,7 @@ const (
 	OutOfMemory Kind = "oom" // a process in it was killed; the container may live on
 	Died        Kind = "die"
 	Removed     Kind = "destroy"
+	Sighted     Kind = "contact" // its machine went out of reach, was lost or came back
 )
 
 // Event is one change. ExitCode is set for Died.

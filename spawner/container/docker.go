@@ -42,6 +42,7 @@ type Docker struct {
 // DockerOptions is what an operator decides.
 type DockerOptions struct {
 	Host    string // such as unix:///var/run/docker.sock; empty asks DOCKER_HOST
+	Certs   string // directory of certificates for a Host of tcp://; see newClient
 	Network string // name of the bridge; empty is lectern-workspaces
 	Data    Paths  // mounts come from below here
 	// Secrets is a directory of Lectern's own, below the data root, best on a
@@ -61,13 +62,9 @@ func NewDocker(o DockerOptions) (*Docker, error) {
 	if _, err := o.Data.Translate(o.Secrets); err != nil {
 		return nil, fmt.Errorf("container: secrets directory: %w", err)
 	}
-	opts := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
-	if o.Host != "" {
-		opts = append(opts, client.WithHost(o.Host))
-	}
-	c, err := client.NewClientWithOpts(opts...)
+	c, err := newClient(o.Host, o.Certs)
 	if err != nil {
-		return nil, fmt.Errorf("container: docker client: %w", err)
+		return nil, err
 	}
 	return &Docker{client: c, options: o, secrets: secrets{o.Secrets}, log: o.Log}, nil
 }
