@@ -126,6 +126,16 @@ func (l Layout) HomeStaging(course string) (string, error) {
 	return filepath.Join(dir, ".staging"), nil
 }
 
+// Copies holds throw-away copies of submissions, each the home of a workspace
+// that somebody of the staff looks at it in. What lies below each is hostile.
+func (l Layout) Copies(course string) (string, error) {
+	dir, err := l.Homes(course)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, ".copies"), nil
+}
+
 // Home is mounted as the student's home. Whatever lies below it is hostile.
 func (l Layout) Home(course, login string) (string, error) {
 	dir, err := l.Homes(course)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (x *Exchange) Count(ctx context.Context, w Work, at time.Time) (err error) 
 		return err
 	}
 	defer st.drop()
-	if err := x.copySnapshot(ctx, w, at, st); err != nil {
+	if err := x.copySnapshot(ctx, w, at, st, ""); err != nil {
 		return err
 	}
 	stamp := at.UTC().Format(timestampForm) + " UTC"
@@ -80,9 +81,9 @@ func (x *Exchange) counted(dir string) (time.Time, bool, error) {
 	return at, err == nil, nil
 }
 
-// copySnapshot copies the files of a snapshot, and fails if they are no longer
-// what the manifest says.
-func (x *Exchange) copySnapshot(ctx context.Context, w Work, at time.Time, st *stage) error {
+// copySnapshot copies the files of a snapshot into a folder of the stage, and
+// fails if they are no longer what the manifest says.
+func (x *Exchange) copySnapshot(ctx context.Context, w Work, at time.Time, st *stage, folder string) error {
 	s, err := x.Snapshot(w, at)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (x *Exchange) copySnapshot(ctx context.Context, w Work, at time.Time, st *s
 		if err != nil {
 			return err
 		}
-		f, err := st.create(want.Path)
+		f, err := st.create(path.Join(folder, want.Path))
 		if err != nil {
 			src.Close()
 			return err

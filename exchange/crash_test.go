@@ -67,6 +67,15 @@ var moves = map[string]func(x *exchange.Exchange, root string) error{
 	"withdraw": func(x *exchange.Exchange, root string) error {
 		return x.Withdraw(context.Background(), exchange.Work{Course: "c1", Login: "student3", Assignment: "ps1"})
 	},
+	"copy": func(x *exchange.Exchange, root string) error {
+		times, err := x.Snapshots(theWork)
+		if err != nil {
+			return err
+		}
+		_, err = x.Copy(context.Background(), aCopy, theWork, times[len(times)-1])
+		return err
+	},
+	"drop copy": func(x *exchange.Exchange, root string) error { return x.DropCopy(droppedCopy) },
 	"start over": func(x *exchange.Exchange, root string) error {
 		_, err := x.StartOver(context.Background(), theWork, due)
 		// Done again in the same second, it may have been done already.
@@ -178,6 +187,9 @@ func prepare(t *testing.T, root string) *exchange.Exchange {
 	put(t, must(x.Layout.StagedFeedback("c1", "student1", "ps1")), newer)
 	put(t, must(x.Layout.Feedback("c1", "student3", "ps1")), newer)
 	put(t, must(x.Layout.StagedFeedback("c1", "student3", "other")), older)
+	if _, err := x.Copy(ctx, droppedCopy, theWork, collected(t, x)); err != nil {
+		t.Fatal(err)
+	}
 	return x
 }
 
@@ -231,6 +243,7 @@ func checkWhole(t *testing.T, x *exchange.Exchange, root, move string) {
 		must(l.StagedFeedback("c1", "student3", "ps1")), must(l.StagedRelease("c1", "ps1")),
 		must(l.WorkingCopy("c1", "student1", "ps1")), must(l.WorkingCopy("c1", "student2", "ps1")),
 		must(l.WorkingCopy("c1", "student1", "ps1-2021-11-23-185012")),
+		filepath.Join(must(l.Copies("c1")), "abcdefghijklmnop-3", "ps1"),
 	} {
 		if _, err := os.Lstat(dir); os.IsNotExist(err) {
 			continue
@@ -268,6 +281,8 @@ func checkDone(t *testing.T, x *exchange.Exchange, move string) {
 		"collect":    {must(l.Submitted("c1", "student1", "ps1")): newer},
 		"return":     {must(l.Feedback("c1", "student1", "ps1")): newer, must(l.StagedFeedback("c1", "student1", "ps1")): {}},
 		"withdraw":   {must(l.Feedback("c1", "student3", "ps1")): {}, must(l.StagedFeedback("c1", "student3", "ps1")): newer},
+		"copy":       {filepath.Join(must(l.Copies("c1")), "abcdefghijklmnop-3", "ps1"): older},
+		"drop copy":  {filepath.Join(must(l.Copies("c1")), "ponmlkjihgfedcba-1"): {}},
 		"start over": {must(l.WorkingCopy("c1", "student1", "ps1")): older, must(l.WorkingCopy("c1", "student1", "ps1-2021-11-23-185012")): newer},
 	}
 	for dir, files := range want[move] {

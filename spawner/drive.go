@@ -164,7 +164,8 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 		return seen
 	}
 	s.fill(&seen, row, c)
-	quiet := s.policy.IdleAfter > 0 && s.now().Sub(seen.ActiveAt) > s.policy.IdleAfter/2
+	idle := s.policy.of(row).IdleAfter
+	quiet := idle > 0 && s.now().Sub(seen.ActiveAt) > idle/2
 	if row.State == Running && seen.Mine && seen.Phase == container.Up && quiet {
 		if a, err := s.jupyter.Activity(s.life, Target{c.Addr, row.Token}); err == nil {
 			seen.Asked, seen.Busy = true, a.Busy
@@ -229,7 +230,11 @@ func (s *Spawner) create(d *driver, row Row) {
 		note("image", err, failure(err))
 		return
 	}
-	ctx, done := context.WithTimeout(s.life, 10*time.Second)
+	limit := 10 * time.Second
+	if row.SubmissionID != 0 {
+		limit = 40 * time.Second // files are copied
+	}
+	ctx, done := context.WithTimeout(s.life, limit)
 	defer done()
 	plan, err := s.plan(ctx, row)
 	if err != nil {
@@ -280,7 +285,7 @@ func (s *Spawner) probe(d *driver, row Row, addr string) {
 
 // announce warns once of each stop.
 func (s *Spawner) announce(row Row, seen Seen) {
-	at, why := row.stopAt(seen, s.policy)
+	at, why := row.stopAt(seen, s.policy.of(row))
 	s.mu.Lock()
 	known := s.warned[row.ID].Equal(at)
 	s.warned[row.ID] = at

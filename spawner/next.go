@@ -18,6 +18,10 @@ type Policy struct {
 	IdleAfter time.Duration
 	// MaxAge stops a workspace so long after it was ready, busy or not; 0 never.
 	MaxAge time.Duration
+	// CopyIdle and CopyAge are the same for a throw-away copy, where nothing is
+	// lost and nobody comes back; never longer than the two above.
+	CopyIdle time.Duration
+	CopyAge  time.Duration
 	// WarnBefore either stop the page is told.
 	WarnBefore time.Duration
 	// Grace is how long Jupyter may take to end before it is killed.
@@ -28,7 +32,24 @@ type Policy struct {
 var DefaultPolicy = Policy{
 	Patience: time.Minute, StartLimit: 5 * time.Minute,
 	IdleAfter: time.Hour, MaxAge: 24 * time.Hour, WarnBefore: 5 * time.Minute,
+	CopyIdle: 30 * time.Minute, CopyAge: 2 * time.Hour,
 	Grace: 10 * time.Second,
+}
+
+// of is what of the policy holds for the row.
+func (p Policy) of(row Row) Policy {
+	if row.SubmissionID != 0 {
+		p.IdleAfter, p.MaxAge = sooner(p.CopyIdle, p.IdleAfter), sooner(p.CopyAge, p.MaxAge)
+	}
+	return p
+}
+
+// sooner is the shorter of two times, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Seen is what was found when looking for the container of a row.
@@ -69,6 +90,7 @@ const (
 // the row becomes and what to do about it. It is pure, and each step survives a
 // crash before, between and after: the row changes first, then the world.
 func next(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
+	p = p.of(row)
 	switch row.State {
 	case Queued:
 		return nextQueued(row, seen, now, p)

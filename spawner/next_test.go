@@ -11,8 +11,33 @@ import (
 
 var (
 	noon   = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
-	policy = Policy{Patience: time.Minute, StartLimit: 5 * time.Minute, IdleAfter: time.Hour, MaxAge: 24 * time.Hour, WarnBefore: 5 * time.Minute, Grace: time.Second}
+	policy = Policy{Patience: time.Minute, StartLimit: 5 * time.Minute, IdleAfter: time.Hour, MaxAge: 24 * time.Hour, WarnBefore: 5 * time.Minute, Grace: time.Second,
+		CopyIdle: 20 * time.Minute, CopyAge: 2 * time.Hour}
 )
+
+// aCopy makes a row that of a throw-away copy.
+func aCopy(row *Row) {
+	row.SubmissionID = 7
+	if row.State == Running {
+		row.ExpiresAt = noon.Add(2 * time.Hour)
+	}
+}
+
+// A copy never stays longer than anything may, and never for ever.
+func TestACopyStaysNoLongerThanAnythingMay(t *testing.T) {
+	t.Parallel()
+	row := at(Starting, aCopy)
+	for _, c := range []struct{ copyAge, maxAge, want time.Duration }{
+		{2 * time.Hour, 24 * time.Hour, 2 * time.Hour}, {2 * time.Hour, time.Hour, time.Hour}, {2 * time.Hour, 0, 2 * time.Hour},
+	} {
+		p := policy
+		p.CopyAge, p.MaxAge = c.copyAge, c.maxAge
+		after, _ := next(row, up(func(s *Seen) { s.Answers = true }), noon, p)
+		if got := after.ExpiresAt.Sub(noon); after.State != Running || got != c.want {
+			t.Errorf("copies %s, others %s: %s for %s, want running for %s", c.copyAge, c.maxAge, after.State, got, c.want)
+		}
+	}
+}
 
 // at is a row in a state that it entered at noon.
 func at(state State, mend ...func(*Row)) Row {
@@ -101,6 +126,10 @@ func TestNext(t *testing.T) {
 		{"somebody typed", at(Running), up(func(s *Seen) { s.Asked, s.ActiveAt = true, noon.Add(50*time.Minute) }), time.Hour, Running, None, nil},
 		{"old age is near", at(Running), up(func(s *Seen) { s.Busy = true }), 24*time.Hour - time.Minute, Running, None, []Action{Warn}},
 		{"old age spares nobody", at(Running), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 24 * time.Hour, Stopping, TooOld, []Action{End, Remove}},
+
+		{"a copy is idle sooner", at(Running, aCopy), up(func(s *Seen) { s.Asked = true }), 20 * time.Minute, Stopping, Idle, []Action{End, Remove}},
+		{"a copy that is busy is not idle", at(Running, aCopy), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 50 * time.Minute, Running, None, nil},
+		{"a copy is old sooner", at(Running, aCopy), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 2 * time.Hour, Stopping, TooOld, []Action{End, Remove}},
 
 		{"stopping", at(Stopping), up(), 0, Stopping, None, []Action{End, Remove}},
 		{"stopping what has ended", at(Stopping), exited(0, false), 0, Stopping, None, []Action{Remove}},

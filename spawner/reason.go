@@ -35,6 +35,7 @@ const (
 	// Stops that somebody wanted.
 	ByStudent Reason = "by-student"
 	ByStaff   Reason = "by-staff"
+	Discarded Reason = "discarded" // a throw-away copy
 	Idle      Reason = "idle"
 	TooOld    Reason = "too-old"
 )
@@ -62,6 +63,7 @@ var words = map[Reason]struct {
 
 	ByStudent: {"You stopped this workspace. Your files are there whenever you open it again.", true},
 	ByStaff:   {"This workspace was stopped by the staff of the course. What you had saved is there.", true},
+	Discarded: {"This copy was discarded.", true},
 	Idle:      {"This workspace was stopped because nothing happened in it for a while. What you had saved is there.", true},
 	TooOld:    {"This workspace had reached the longest time it may run and was stopped. What you had saved is there.", true},
 }

@@ -35,8 +35,11 @@ type Row struct {
 	ID       string // 16 characters of a-z2-7, random: also the label of its host name
 	CourseID course.ID
 	MemberID course.MemberID
-	Image    string
-	State    State
+	// SubmissionID is the submission that the workspace holds a throw-away copy
+	// of, for the member to look at; 0 for a workspace of the member's own.
+	SubmissionID course.SubmissionID
+	Image        string
+	State        State
 	// Generation counts the starts. It is a label of the container, so that a
 	// leftover of an earlier start is never taken for the present one.
 	Generation  int64
@@ -58,8 +61,8 @@ type Rows interface {
 	// Workspace is the row of id, or ErrNoWorkspace.
 	Workspace(ctx context.Context, id string) (Row, error)
 
-	// AddWorkspace inserts row, unless there is one of the same member and
-	// image; either way it returns the one that stands.
+	// AddWorkspace inserts row, unless there is one of the same member, image and
+	// submission; either way it returns the one that stands.
 	AddWorkspace(ctx context.Context, row Row) (Row, error)
 
 	// SaveWorkspace replaces the row old by row, setting UpdatedAt, if old's

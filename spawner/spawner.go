@@ -66,7 +66,7 @@ type Config struct {
 	Rows   Rows
 	Engine container.Engine
 	// Plan says what a workspace is given, and makes sure that it is there. It
-	// has ten seconds.
+	// has ten seconds, for a throw-away copy forty.
 	Plan func(context.Context, Row) (Plan, error)
 	// Warn, if set, is called once before a workspace is stopped at a time.
 	Warn func(ctx context.Context, row Row, at time.Time, why Reason)
@@ -122,13 +122,17 @@ type Request struct {
 	CourseID course.ID
 	MemberID course.MemberID
 	Image    string
+	// SubmissionID asks for a throw-away copy of these files; 0 for the member's
+	// own workspace.
+	SubmissionID course.SubmissionID
 }
 
 // Open makes sure that the workspace runs or is about to, and returns its row
 // at once; follow it with [Spawner.Watch]. Asking again while it starts or runs
 // changes nothing, so all assignments of one image share one workspace.
 func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
-	row, err := s.rows.AddWorkspace(ctx, Row{ID: newID(), CourseID: r.CourseID, MemberID: r.MemberID, Image: r.Image, State: Stopped})
+	row, err := s.rows.AddWorkspace(ctx, Row{ID: newID(), CourseID: r.CourseID, MemberID: r.MemberID,
+		SubmissionID: r.SubmissionID, Image: r.Image, State: Stopped})
 	if err != nil {
 		return Row{}, fmt.Errorf("spawner: open for member %d: %w", r.MemberID, err)
 	}
@@ -157,7 +161,7 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 	return Row{}, fmt.Errorf("spawner: open %s: %w", row.ID, ErrStale)
 }
 
-// Close stops a workspace for one of the reasons ByStudent or ByStaff. It
+// Close stops a workspace for one of the reasons ByStudent, ByStaff or Discarded. It
 // returns when that is decided; the container ends soon after. One at rest
 // stays as it is.
 func (s *Spawner) Close(ctx context.Context, id string, why Reason) error {

@@ -27,6 +27,7 @@ type Grant struct {
 	CourseSlug  string
 	Login       string
 	Image       string // the workspace's
+	Copy        bool   // it is a throw-away copy of a submission
 }
 
 // standing joins everything that a grant stands on: the session, the account,
@@ -34,6 +35,7 @@ type Grant struct {
 const standing = `
 	join workspaces w on w.id = g.workspace_id
 	join members m on m.id = w.member_id and m.user_id = g.user_id and m.role = g.role and m.dropped_at is null
+		and (w.submission_id is null or m.role in ('grader', 'instructor'))
 	join users u on u.id = m.user_id and u.disabled_at is null
 	join sessions s on s.id = g.session and s.expiry > now()
 	join courses c on c.id = m.course_id`
@@ -50,10 +52,10 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 			join members m on m.id = w.member_id and m.dropped_at is null
 			join users u on u.id = m.user_id and u.disabled_at is null
 			join sessions s on s.id = $5 and s.expiry > now()
-			where w.id = $3 and m.user_id = $4
+			where w.id = $3 and m.user_id = $4 and (w.submission_id is null or m.role in ('grader', 'instructor'))
 			on conflict (ticket) do nothing
 			returning *)
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image from g `+standing,
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image, w.submission_id is not null as copy from g `+standing,
 		tokenHash, t.Number, t.Workspace, t.User, t.Session)
 	if err != nil {
 		return Grant{}, fmt.Errorf("store: redeem ticket: %w", err)
@@ -71,7 +73,7 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 // StandingGrants are those of the grants that still hold, in no order.
 func (s *Store) StandingGrants(ctx context.Context, tokenHashes [][]byte) ([]Grant, error) {
 	return many[Grant](ctx, s.db, "grants", `
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image, w.submission_id is not null as copy
 		from work_grants g `+standing+`
 		where g.token_hash = any($1)`, tokenHashes)
 }

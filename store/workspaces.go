@@ -11,16 +11,19 @@ import (
 // Workspace is a row as the spawner keeps it; what its words mean is the
 // spawner's business. Zero times are null.
 type Workspace struct {
-	ID          string
-	CourseID    course.ID
-	MemberID    course.MemberID
-	Image       string
-	State       string
-	Generation  int64
-	ContainerID string
-	Addr        string
-	Token       string
-	Reason      string
+	ID       string
+	CourseID course.ID
+	MemberID course.MemberID
+	// SubmissionID is 0 for a member's own; else the row is a throw-away copy of
+	// these files.
+	SubmissionID course.SubmissionID
+	Image        string
+	State        string
+	Generation   int64
+	ContainerID  string
+	Addr         string
+	Token        string
+	Reason       string
 
 	QueuedAt       time.Time
 	StartedAt      time.Time
@@ -36,7 +39,7 @@ var ErrStale = errors.New("store: the row changed meanwhile")
 // null times are the zero time in Go.
 const never = `'0001-01-01 00:00:00+00'::timestamptz`
 
-const workspaceColumns = `w.id, w.course_id, w.member_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason,
+const workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason,
 	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
 	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
 	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at`
@@ -59,31 +62,34 @@ func (s *Store) WorkspaceIn(ctx context.Context, c course.ID, id string) (Worksp
 		select `+workspaceColumns+` from workspaces w where w.id = $1 and w.course_id = $2`, id, c)
 }
 
-// WorkspaceOf is the member's workspace of this image.
+// WorkspaceOf is the member's own workspace of this image.
 func (s *Store) WorkspaceOf(ctx context.Context, m course.MemberID, image string) (Workspace, error) {
 	return one[Workspace](ctx, s.db, "workspace", `
-		select `+workspaceColumns+` from workspaces w where w.member_id = $1 and w.image = $2`, m, image)
+		select `+workspaceColumns+` from workspaces w where w.member_id = $1 and w.image = $2 and w.submission_id is null`, m, image)
 }
 
-// WorkspacesUp lists a member's workspaces that are neither stopped nor failed.
+// WorkspacesUp lists a member's own workspaces that are neither stopped nor failed.
 func (s *Store) WorkspacesUp(ctx context.Context, m course.MemberID) ([]Workspace, error) {
 	return many[Workspace](ctx, s.db, "workspaces", `
 		select `+workspaceColumns+` from workspaces w
-		where w.member_id = $1 and w.state not in ('stopped', 'failed') order by w.id`, m)
+		where w.member_id = $1 and w.submission_id is null and w.state not in ('stopped', 'failed') order by w.id`, m)
 }
 
-// AddWorkspace inserts a workspace unless the member has one of this image, and
-// returns the one that stands.
+// AddWorkspace inserts a workspace unless the member has one of this image, or a
+// copy of this submission in this image, and returns the one that stands.
 func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error) {
 	_, err := exec(ctx, s.db, "add workspace", `
 		insert into workspaces (id, course_id, member_id, image, state, generation, container_id, addr, token, reason,
-			queued_at, started_at, ready_at, last_activity_at, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-		on conflict (member_id, image) do nothing`,
+			queued_at, started_at, ready_at, last_activity_at, expires_at, submission_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, nullif($16::bigint, 0))
+		on conflict do nothing`,
 		w.ID, w.CourseID, w.MemberID, w.Image, w.State, w.Generation, w.ContainerID, w.Addr, w.Token, w.Reason,
-		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt))
+		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt), w.SubmissionID)
 	if err != nil {
 		return Workspace{}, err
+	}
+	if w.SubmissionID != 0 {
+		return s.copyOf(ctx, w)
 	}
 	return s.WorkspaceOf(ctx, w.MemberID, w.Image)
 }
@@ -128,19 +134,22 @@ func (s *Store) TouchWorkspaces(ctx context.Context, at map[string]time.Time) er
 	return err
 }
 
-// Server is a workspace on the page of a course's servers.
+// Server is a workspace on the page of a course's servers. CopyOf is the login
+// of whose work it is a throw-away copy, "" for the member's own.
 type Server struct {
 	Workspace
-	Login string
-	Name  string
+	Login  string
+	Name   string
+	CopyOf string
 }
 
 // Servers lists the workspaces of a course that are neither stopped nor failed,
 // the longest idle first.
 func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
 	return many[Server](ctx, s.db, "servers", `
-		select `+workspaceColumns+`, u.login, u.name
+		select `+workspaceColumns+`, u.login, u.name, coalesce(o.login, '') as copy_of
 		from workspaces w join members m on m.id = w.member_id join users u on u.id = m.user_id
+		left join submissions b on b.id = w.submission_id left join members bm on bm.id = b.member_id left join users o on o.id = bm.user_id
 		where w.course_id = $1 and w.state not in ('stopped', 'failed')
 		order by w.last_activity_at nulls last, u.login`, c)
 }

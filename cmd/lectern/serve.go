@@ -147,6 +147,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.loop(ctx, "releases", time.Second, h.release) })
 	g.Go(func() error { return h.loop(ctx, "deadlines", time.Second, h.collector.EnqueueDue) })
 	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
+	g.Go(func() error { return h.loop(ctx, "copies", copiesEvery, h.dropCopies) })
 	if h.cluster != nil {
 		g.Go(func() error { return h.cluster.Watch(ctx, h.log) })
 	}

@@ -65,6 +65,9 @@ func (h *house) runWorkspaces(ctx context.Context) error {
 
 // plan is what a workspace is given: the member's home and what they may read.
 func (h *house) plan(ctx context.Context, row spawner.Row) (spawner.Plan, error) {
+	if row.SubmissionID != 0 {
+		return h.planCopy(ctx, row)
+	}
 	slug, login, err := h.store.WorkspacePlace(ctx, row.MemberID)
 	if err != nil {
 		return spawner.Plan{}, err
@@ -123,7 +126,7 @@ func (r rows) TouchWorkspaces(ctx context.Context, at map[string]time.Time) erro
 
 func toRow(w store.Workspace) spawner.Row {
 	return spawner.Row{
-		ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, Image: w.Image,
+		ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, SubmissionID: w.SubmissionID, Image: w.Image,
 		State: spawner.State(w.State), Generation: w.Generation, ContainerID: w.ContainerID,
 		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason),
 		QueuedAt: w.QueuedAt, StartedAt: w.StartedAt, ReadyAt: w.ReadyAt,
@@ -133,7 +136,7 @@ func toRow(w store.Workspace) spawner.Row {
 
 func fromRow(r spawner.Row) store.Workspace {
 	return store.Workspace{
-		ID: r.ID, CourseID: r.CourseID, MemberID: r.MemberID, Image: r.Image,
+		ID: r.ID, CourseID: r.CourseID, MemberID: r.MemberID, SubmissionID: r.SubmissionID, Image: r.Image,
 		State: string(r.State), Generation: r.Generation, ContainerID: r.ContainerID,
 		Addr: r.Addr, Token: r.Token, Reason: string(r.Reason),
 		QueuedAt: r.QueuedAt, StartedAt: r.StartedAt, ReadyAt: r.ReadyAt,

@@ -101,7 +101,7 @@ func (r *Rows) AddWorkspace(ctx context.Context, row spawner.Row) (spawner.Row, 
 		return spawner.Row{}, err
 	}
 	for _, have := range r.rows {
-		if have.MemberID == row.MemberID && have.Image == row.Image {
+		if have.MemberID == row.MemberID && have.Image == row.Image && have.SubmissionID == row.SubmissionID {
 			return have, nil
 		}
 	}
