@@ -19,14 +19,11 @@ const rowsPerPage = 100
 func (s *Site) submissions(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
 	f, n := filterOf(r)
-	rows, total, err := s.Store.SubmissionTable(r.Context(), v.assignment.ID, f)
+	table, err := s.Store.SubmissionTable(r.Context(), v.assignment.ID, f)
 	if err != nil {
 		return err
 	}
-	counts, err := s.Store.SubmissionCounts(r.Context(), v.assignment.ID)
-	if err != nil {
-		return err
-	}
+	rows, counts := table.Rows, table.Counts
 	sections, err := s.Store.Sections(r.Context(), v.course.ID)
 	if err != nil {
 		return err
@@ -39,7 +36,7 @@ func (s *Site) submissions(w http.ResponseWriter, r *http.Request) error {
 	for _, h := range []struct{ key, text string }{{"", "Student"}, {"submitted", "Handed in"}, {"late", "Late by"}, {"points", "Points"}} {
 		page.Heads = append(page.Heads, q.head(h.key, h.text, f.Sort, f.Down, h.key == "points"))
 	}
-	page.Pages = q.pages(n, total)
+	page.Pages = q.pages(n, table.Total)
 	members := make([]course.MemberID, len(rows))
 	for i, row := range rows {
 		members[i] = row.MemberID
@@ -156,7 +153,7 @@ func (s *Site) submissionRow(v *visit, base string, row store.SubmissionRow) vie
 // in the fixed layout.
 func (s *Site) submissionsZip(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	rows, _, err := s.Store.SubmissionTable(r.Context(), v.assignment.ID, store.SubmissionFilter{State: "submitted"})
+	table, err := s.Store.SubmissionTable(r.Context(), v.assignment.ID, store.SubmissionFilter{State: "submitted"})
 	if err != nil {
 		return err
 	}
@@ -168,7 +165,7 @@ func (s *Site) submissionsZip(w http.ResponseWriter, r *http.Request) error {
 		chosen[login] = true
 	}
 	var items []exchange.Download
-	for _, row := range rows {
+	for _, row := range table.Rows {
 		if len(chosen) > 0 && !chosen[row.Login] {
 			continue
 		}
