@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"lectern/store"
 )
 
 // The tests in security_*.go are what a hostile student tries: with a page on a
