@@ -25,6 +25,7 @@ type Engine interface {
 type Runner struct {
 	engine Engine
 	log    *slog.Logger
+	limits Limits
 	pool   *pool
 }
 
@@ -35,8 +36,9 @@ type RunnerOptions struct {
 	Runtime string // such as "runsc"; empty is the engine's default
 	// Ahead is how many containers wait ready for the next submission of a kind
 	// that was graded lately; 0 starts each when it is needed.
-	Ahead int
-	Log   *slog.Logger
+	Ahead  int
+	Limits Limits // for what a job leaves open; zero fields are DefaultLimits'
+	Log    *slog.Logger
 }
 
 // NewRunner prepares a runner without calling the engine.
@@ -44,7 +46,7 @@ func NewRunner(o RunnerOptions) *Runner {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{engine: o.Engine, log: o.Log, pool: newPool(o)}
+	return &Runner{engine: o.Engine, log: o.Log, limits: o.Limits.or(DefaultLimits), pool: newPool(o)}
 }
 
 // Close removes every container of this runner. Runs under way fail.
@@ -56,7 +58,7 @@ func (r *Runner) Sweep(ctx context.Context) error {
 	return r.engine.SweepGraders(ctx, r.pool.site, r.pool.has)
 }
 
-// Limits bound one submission. A zero field takes its value from DefaultLimits.
+// Limits bound one submission. A zero field takes its value from the runner's.
 type Limits struct {
 	Cell     time.Duration // one cell; then it is interrupted, and the next one runs
 	Notebook time.Duration // all cells of a notebook
@@ -147,7 +149,7 @@ var ErrKernel = errors.New("the image has no such kernel")
 // the submission does ends up in the result; an error is a failure of ours, and
 // then nothing is known about the submission.
 func (r *Runner) Run(ctx context.Context, j Job) (Result, error) {
-	j.Limits = j.Limits.or(DefaultLimits)
+	j.Limits = j.Limits.or(r.limits)
 	image, err := r.engine.Image(ctx, j.Image)
 	if err != nil {
 		return Result{}, fmt.Errorf("grading: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -29,6 +30,20 @@ func (w *autogradeWorker) Work(ctx context.Context, _ *river.Job[store.Autograde
 
 // Timeout is the run's own concern, which knows what its notebooks may take.
 func (w *autogradeWorker) Timeout(*river.Job[store.AutogradeArgs]) time.Duration { return -1 }
+
+// checkWorker finds out by running what a check cannot see in the files.
+type checkWorker struct {
+	river.WorkerDefaults[store.CheckArgs]
+	checks *grading.Checks
+}
+
+// Work does one assignment's.
+func (w *checkWorker) Work(ctx context.Context, job *river.Job[store.CheckArgs]) error {
+	return w.checks.Next(ctx, job.Args.AssignmentID)
+}
+
+// Timeout is the check's own concern.
+func (w *checkWorker) Timeout(*river.Job[store.CheckArgs]) time.Duration { return -1 }
 
 // feedbackWorker makes feedback pages.
 type feedbackWorker struct {
@@ -58,8 +73,10 @@ func (h *house) graders(realm string) error {
 	if err != nil {
 		return err
 	}
-	h.runner = grading.NewRunner(grading.RunnerOptions{Engine: engine, Site: realm, Ahead: h.cfg.Graders, Log: h.log})
+	h.runner = grading.NewRunner(grading.RunnerOptions{Engine: engine, Site: realm, Ahead: h.cfg.Graders, Log: h.log,
+		Limits: grading.Limits{Cell: h.cfg.CellTime, Memory: h.cfg.GradeMemory}})
 	h.runs = &grading.Runs{Store: h.store, Exchange: h.exchange, Runner: h.runner, Log: h.log, Now: time.Now}
+	h.checks = &grading.Checks{Store: h.store, Exchange: h.exchange, Preparer: h.preparer, Runner: h.runner, Log: h.log, Now: time.Now}
 	return nil
 }
 
@@ -71,7 +88,7 @@ func (h *house) runGraders(ctx context.Context) error {
 			h.log.Warn("containers of an earlier grading could not be looked for", "error", err)
 		}
 	}()
-	return h.loop(ctx, "autograding", 5*time.Second, h.runs.Mend)
+	return h.loop(ctx, "autograding", 5*time.Second, func(ctx context.Context) error { return errors.Join(h.runs.Mend(ctx), h.checks.Mend(ctx)) })
 }
 
 // parseGraders reads how many submissions are graded at once.
@@ -81,6 +98,16 @@ func parseGraders(s string) (int, error) {
 		return 0, fmt.Errorf("%q is not a number of submissions to grade at once", s)
 	}
 	return n, nil
+}
+
+// parseCellTime reads how long a cell may run. Zero would mean the default, and
+// a negative time none at all.
+func parseCellTime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err == nil && d <= 0 {
+		err = fmt.Errorf("%q is no time in which a cell could run", s)
+	}
+	return d, err
 }
 
 // allCores is how many graders there are unless the operator says otherwise.

@@ -29,6 +29,8 @@ type config struct {
 	CPUs        float64          // cores a workspace may use
 	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
 	Graders     int              // submissions autograded at once
+	CellTime    time.Duration    // a cell of a graded submission may run so long
+	GradeMemory int64            // bytes a graded submission may use
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
 
 	Proxies   []netip.Prefix      // whose X-Forwarded-For is believed
@@ -78,6 +80,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		CPUs:        parse(r, "LECTERN_WORKSPACE_CPUS", "1", parseCPUs),
 		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
 		Graders:     parse(r, "LECTERN_GRADERS", allCores(), parseGraders),
+		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
+		GradeMemory: parse(r, "LECTERN_GRADING_MEMORY", "1GiB", parseBytes),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
 	}
 	work, content := "http://*.work.localhost:8000", "http://*.content.localhost:8000"

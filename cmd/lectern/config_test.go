@@ -8,15 +8,16 @@ import (
 func TestConfigReportsEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"LECTERN_SITE_URL":         "lectern.example.edu",
-		"LECTERN_WORK_URL":         "https://work.example.edu",
-		"LECTERN_SPAWNER":          "magic",
-		"LECTERN_WORKSPACE_MEMORY": "lots",
-		"LECTERN_IDLE_AFTER":       "soon",
+		"LECTERN_SITE_URL":          "lectern.example.edu",
+		"LECTERN_WORK_URL":          "https://work.example.edu",
+		"LECTERN_SPAWNER":           "magic",
+		"LECTERN_WORKSPACE_MEMORY":  "lots",
+		"LECTERN_IDLE_AFTER":        "soon",
+		"LECTERN_GRADING_CELL_TIME": "0s",
 	}
 	_, err := readConfig(func(k string) string { return values[k] })
 	if err == nil {
-		t.Fatal("readConfig accepted five mistakes")
+		t.Fatal("readConfig accepted six mistakes")
 	}
 	for name := range values {
 		if !strings.Contains(err.Error(), name) {
