@@ -37,7 +37,7 @@ type SourceNotebook struct {
 // is notebook.Problems, with all of them. Autotests are refused: they need a
 // Runner, which has an Assignment of its own for that.
 func NewAssignment(name, image string, files []File) (*Assignment, error) {
-	return newAssignment(name, image, files, nil)
+	return newAssignment(name, image, files, plainly(nil))
 }
 
 // NewAssignment is the same with autotests made into tests. course is the text
@@ -51,12 +51,18 @@ func (r *Runner) NewAssignment(ctx context.Context, name, image string, files []
 		templates = course
 	}
 	if templates == nil {
-		return newAssignment(name, image, files, nil)
+		return newAssignment(name, image, files, plainly(nil))
 	}
-	return newAssignment(name, image, files, r.Instantiate(ctx, image, name, files, templates))
+	return newAssignment(name, image, files, plainly(r.Instantiate(ctx, image, name, files, templates)))
 }
 
-func newAssignment(name, image string, files []File, instantiate func(*notebook.Notebook) error) (*Assignment, error) {
+// plainly releases every notebook nbgrader's own way.
+func plainly(instantiate func(*notebook.Notebook) error) func(string) notebook.Options {
+	return func(name string) notebook.Options { return notebook.Options{Name: name, Instantiate: instantiate} }
+}
+
+// newAssignment releases each notebook with the options for its name without .ipynb.
+func newAssignment(name, image string, files []File, options func(string) notebook.Options) (*Assignment, error) {
 	a := &Assignment{Name: name, Image: image}
 	var problems notebook.Problems
 	for _, f := range files {
@@ -75,7 +81,7 @@ func newAssignment(name, image string, files []File, instantiate func(*notebook.
 		if err != nil {
 			return nil, fmt.Errorf("grading: read %s: %w", f.Path, err)
 		}
-		released, manifest, err := notebook.Release(nb, notebook.Options{Name: strings.TrimSuffix(f.Path, ".ipynb"), Instantiate: instantiate})
+		released, manifest, err := notebook.Release(nb, options(strings.TrimSuffix(f.Path, ".ipynb")))
 		var wrong notebook.Problems
 		if errors.As(err, &wrong) {
 			problems = append(problems, wrong...)

@@ -55,7 +55,7 @@ func parseAutotests(text []byte, kernel string) (autotests, error) {
 
 // Instantiate is a hook for notebook.Options: it turns AUTOTEST lines into tests,
 // with the values that the instructor's own solution gives in a sealed container.
-// files lie beside the notebook; templates is the text of autotests.yml.
+// An error that is no fault of the notebook's is told apart by Ours. files lie beside the notebook; templates is the text of autotests.yml.
 func (r *Runner) Instantiate(ctx context.Context, image, folder string, files []File, templates []byte) func(*notebook.Notebook) error {
 	return func(nb *notebook.Notebook) error {
 		kernel, _ := nb.Kernelspec()["name"].(string)
@@ -68,7 +68,7 @@ func (r *Runner) Instantiate(ctx context.Context, image, folder string, files []
 		}
 		info, err := r.engine.Image(ctx, image)
 		if err != nil {
-			return fmt.Errorf("grading: %w", err)
+			return ours{fmt.Errorf("grading: %w", err)}
 		}
 		j := Job{Image: image, Folder: folder, Limits: Limits{}.or(DefaultLimits)}
 		for _, f := range files {
@@ -78,11 +78,11 @@ func (r *Runner) Instantiate(ctx context.Context, image, folder string, files []
 		}
 		box, err := r.furnished(ctx, info.ID, j)
 		if err != nil {
-			return fmt.Errorf("grading: start a sealed container: %w", err)
+			return ours{fmt.Errorf("grading: start a sealed container: %w", err)}
 		}
 		defer r.pool.discard(box)
 		if err := box.open(ctx, Rebuilt{Path: "notebook.ipynb", Notebook: nb}, j); err != nil {
-			return fmt.Errorf("grading: %w", err)
+			return ours{fmt.Errorf("grading: %w", err)}
 		}
 		i := &instantiating{templates: t, comment: "#", sanitize: sanitizers[nb.Language()], evaluate: func(code string) (string, error) { return box.evaluate(ctx, code, j.Limits) }}
 		if i.sanitize == nil {
@@ -104,6 +104,18 @@ func (r *Runner) Instantiate(ctx context.Context, image, folder string, files []
 	}
 }
 
+// ours is a failure of Lectern's or its engine's, which says nothing about the
+// notebook that was to be run.
+type ours struct{ error }
+
+func (o ours) Unwrap() error { return o.error }
+
+// Ours reports whether it is no fault of a notebook's that something could not be run.
+func Ours(err error) bool {
+	var o ours
+	return errors.As(err, &o)
+}
+
 // evaluate runs code and returns what its last expression shows; nothing if it
 // shows nothing.
 func (s *sandbox) evaluate(ctx context.Context, code string, limits Limits) (string, error) {
@@ -115,7 +127,7 @@ func (s *sandbox) evaluate(ctx context.Context, code string, limits Limits) (str
 	out.begin(0)
 	a, err := s.cell(ctx, &c, limits.Cell, out.add)
 	if err != nil {
-		return "", err
+		return "", ours{err}
 	}
 	value := ""
 	for _, o := range out.nb.Cells[0].Outputs {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -181,7 +180,7 @@ func (r *Runs) keep(ctx context.Context, w store.RunWork, stop context.CancelCau
 }
 
 func (r *Runs) grade(ctx context.Context, w store.RunWork) error {
-	a, err := r.load(w)
+	a, err := r.load(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -228,7 +227,7 @@ func (r *Runs) grade(ctx context.Context, w store.RunWork) error {
 }
 
 // load takes the assignment's source apart, or remembers it from the run before.
-func (r *Runs) load(w store.RunWork) (*loaded, error) {
+func (r *Runs) load(ctx context.Context, w store.RunWork) (*loaded, error) {
 	image := w.Image
 	if w.Pinned != "" {
 		image = w.Pinned
@@ -238,24 +237,7 @@ func (r *Runs) load(w store.RunWork) (*loaded, error) {
 	if l := r.last[w.AssignmentID]; l != nil && l.version == w.SourceVersion && l.image == image && l.exact == w.Exact {
 		return l, nil
 	}
-	dir, err := r.Exchange.Layout.Source(w.CourseSlug, w.Slug)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := r.Exchange.List(dir)
-	if err != nil {
-		return nil, err
-	}
-	var files []File
-	for _, e := range entries {
-		if !e.Dir {
-			files = append(files, r.file(dir, e.Path, e.Size))
-		}
-	}
-	if len(files) == 0 {
-		return nil, course.Problemf(course.NotFound, "The assignment has no source files to grade with.")
-	}
-	a, err := NewAssignment(w.Slug, image, files)
+	a, err := loadAssignment(ctx, r.Store, r.Exchange, w.AssignmentID, w.SourceVersion, w.CourseSlug, w.Slug, image)
 	if err != nil {
 		return nil, err
 	}
@@ -269,17 +251,6 @@ func (r *Runs) load(w store.RunWork) (*loaded, error) {
 	l := &loaded{w.SourceVersion, image, w.Exact, a}
 	r.last[w.AssignmentID] = l
 	return l, nil
-}
-
-// file is one file of a tree of Lectern's own.
-func (r *Runs) file(dir, rel string, size int64) File {
-	return File{Path: rel, Size: size, Open: func() (io.ReadCloser, error) {
-		f, err := r.Exchange.Open(dir, rel)
-		if err != nil {
-			return nil, err
-		}
-		return f, nil
-	}}
 }
 
 // submitted is the snapshot of the submission. What counts is laid out in
@@ -304,7 +275,7 @@ func (r *Runs) submitted(ctx context.Context, w store.RunWork, work exchange.Wor
 	}
 	var files []File
 	for _, f := range s.Files {
-		files = append(files, r.file(dir, f.Path, f.Size))
+		files = append(files, fileIn(r.Exchange, dir, f.Path, f.Size))
 	}
 	return files, at, nil
 }

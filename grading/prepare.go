@@ -23,6 +23,7 @@ import (
 type Preparer struct {
 	Exchange *exchange.Exchange
 	Store    *store.Store
+	Now      func() time.Time // nil is the clock
 }
 
 // Report is what a check of an assignment's files found, for people to read
@@ -33,6 +34,18 @@ type Report struct {
 	Files     []FileReport       `json:"files"` // everything that is not a notebook, given to students as it is
 	Points    float64            `json:"points"`
 	Problems  []notebook.Problem `json:"problems"` // all of them, in the order of notebooks and cells
+	// Waiting: the tests of AUTOTEST lines have yet to be made by running the
+	// solution, so nothing has been staged.
+	Waiting bool     `json:"waiting,omitempty"`
+	Added   []string `json:"added,omitempty"` // header and footer, in words
+	Stubs   []Stub   `json:"stubs,omitempty"` // what stands in place of solutions
+}
+
+// Stub is the text that stands in place of solutions of a kind.
+type Stub struct {
+	Of   string `json:"of"` // a language; empty is written answers
+	Text string `json:"text"`
+	Own  bool   `json:"own"` // the course's, not nbgrader's
 }
 
 // NotebookReport is one notebook of the assignment.
@@ -43,6 +56,7 @@ type NotebookReport struct {
 	Questions int     `json:"questions"` // cells that carry points
 	ByHand    int     `json:"by_hand"`   // of them, those that a person marks
 	Language  string  `json:"language"`
+	Autotests bool    `json:"autotests,omitempty"` // has tests that are made by running it
 }
 
 // FileReport is one other file.
@@ -53,6 +67,11 @@ type FileReport struct {
 
 // OK reports whether nothing stops a release.
 func (r Report) OK() bool {
+	return r.passed() && !r.Waiting
+}
+
+// passed: nothing in the files themselves stops a release.
+func (r Report) passed() bool {
 	return len(r.Notebooks) > 0 && !notebook.Problems(r.Problems).Refused()
 }
 
@@ -68,22 +87,57 @@ func (r Report) Errors() int {
 }
 
 // Prepare checks the assignment's source, stages the version for students if
-// nothing is wrong with it, and records the report. It publishes nothing. Two
-// at once wait for each other, so the staged files always match the report.
+// nothing is wrong with it, and records the report. It publishes nothing, and runs
+// nothing: what is found out by running is asked for, see Checks. Two at once wait
+// for each other, so the staged files always match the report.
 func (p *Preparer) Prepare(ctx context.Context, c course.Course, id course.AssignmentID) (Report, error) {
+	return p.prepare(ctx, c.Slug, id, func(r Report, tx *store.Store) error {
+		if !r.passed() {
+			return nil
+		}
+		return tx.AskCheck(ctx, id, p.now())
+	}, nil)
+}
+
+func (p *Preparer) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+// testsOf are tests that were made of one version's AUTOTEST lines.
+type testsOf struct {
+	version int
+	tests   map[string]madeTests
+}
+
+// prepare does the same; then is part of what is recorded. Tests for another
+// version than there is now are errChanged.
+func (p *Preparer) prepare(ctx context.Context, slug string, id course.AssignmentID, then func(Report, *store.Store) error, made *testsOf) (Report, error) {
 	var report Report
 	err := p.Store.InTx(ctx, func(tx *store.Store) error {
 		a, err := tx.LockAssignment(ctx, id)
 		if err != nil {
 			return err
 		}
-		draft, err := p.Exchange.NewDraft(c.Slug)
+		w, err := wayOf(ctx, tx, p.Exchange, id, a.SourceVersion)
+		if err != nil {
+			return err
+		}
+		if made != nil {
+			if made.version != a.SourceVersion {
+				return errChanged
+			}
+			w.tests = made.tests
+		}
+		draft, err := p.Exchange.NewDraft(slug)
 		if err != nil {
 			return err
 		}
 		defer draft.Discard()
 		var questions []store.Question
-		report, questions, err = p.fill(ctx, c, a, draft)
+		report, questions, err = p.fill(ctx, slug, a, w, draft)
 		if err != nil {
 			return fmt.Errorf("grading: prepare %s: %w", a.Slug, err)
 		}
@@ -92,15 +146,23 @@ func (p *Preparer) Prepare(ctx context.Context, c course.Course, id course.Assig
 				return err
 			}
 		}
-		return tx.SaveCheck(ctx, a.ID, a.SourceVersion, report.OK(), report.Points, report, questions)
+		if err := tx.SaveCheck(ctx, a.ID, a.SourceVersion, report.OK(), report.Points, report, questions); err != nil {
+			return err
+		}
+		if made != nil && report.OK() {
+			if err := tx.SaveTests(ctx, a.ID, a.SourceVersion, made.tests); err != nil {
+				return err
+			}
+		}
+		return then(report, tx)
 	})
 	return report, err
 }
 
 // fill writes the students' version into the draft and reports on it.
-func (p *Preparer) fill(ctx context.Context, c course.Course, a course.Assignment, draft *exchange.Draft) (Report, []store.Question, error) {
-	r := Report{Version: a.SourceVersion}
-	dir, err := p.Exchange.Layout.Source(c.Slug, a.Slug)
+func (p *Preparer) fill(ctx context.Context, slug string, a course.Assignment, w *way, draft *exchange.Draft) (Report, []store.Question, error) {
+	r := Report{Version: a.SourceVersion, Added: w.says(), Problems: w.problems}
+	dir, err := p.Exchange.Layout.Source(slug, a.Slug)
 	if err != nil {
 		return r, nil, err
 	}
@@ -113,7 +175,7 @@ func (p *Preparer) fill(ctx context.Context, c course.Course, a course.Assignmen
 		switch {
 		case e.Dir:
 		case isNotebook(e.Path):
-			qs, err := p.release(dir, e.Path, draft, &r)
+			qs, err := p.release(dir, e.Path, w, draft, &r)
 			if err != nil {
 				return r, nil, err
 			}
@@ -122,13 +184,14 @@ func (p *Preparer) fill(ctx context.Context, c course.Course, a course.Assignmen
 			r.Files = append(r.Files, FileReport{e.Path, e.Size})
 		}
 	}
+	r.Waiting, r.Stubs = w.unmade, w.stubs(r.Notebooks)
 	err = draft.CopyTree(ctx, dir, func(e tree.Entry) bool { return e.Dir || !isNotebook(e.Path) && !notReleased(e.Path) })
 	return r, questions, err
 }
 
 // release adds one notebook to the draft and the report. What is wrong with it
 // is a problem in the report, not an error.
-func (p *Preparer) release(dir, rel string, draft *exchange.Draft, r *Report) ([]store.Question, error) {
+func (p *Preparer) release(dir, rel string, w *way, draft *exchange.Draft, r *Report) ([]store.Question, error) {
 	f, err := p.Exchange.Open(dir, rel)
 	if err != nil {
 		return nil, err
@@ -146,8 +209,8 @@ func (p *Preparer) release(dir, rel string, draft *exchange.Draft, r *Report) ([
 	if err != nil {
 		return nil, err
 	}
-	nr := NotebookReport{Path: rel, Cells: len(nb.Cells), Language: nb.Language()}
-	released, manifest, err := notebook.Release(nb, notebook.Options{Name: name})
+	nr := NotebookReport{Path: rel, Cells: len(nb.Cells), Language: nb.Language(), Autotests: nb.HasAutotests()}
+	released, manifest, err := notebook.Release(nb, w.options(name))
 	var problems notebook.Problems
 	if errors.As(err, &problems) {
 		r.Notebooks = append(r.Notebooks, nr)

@@ -134,7 +134,8 @@ func (s *Store) SaveCheck(ctx context.Context, id course.AssignmentID, version i
 			insert into checks (assignment_id, source_version, ok, report, questions, checked_at)
 			values ($1, $2, $3, $4, $5, now())
 			on conflict (assignment_id) do update set source_version = excluded.source_version, ok = excluded.ok,
-				report = excluded.report, questions = excluded.questions, checked_at = excluded.checked_at
+				report = excluded.report, questions = excluded.questions, checked_at = excluded.checked_at,
+				tests = case when checks.source_version = excluded.source_version then checks.tests else '{}' end
 			where checks.source_version <= excluded.source_version`, id, version, ok, report, questions)
 		if err != nil || n == 0 || !ok {
 			return err

@@ -44,11 +44,12 @@ func (h *house) runJobs(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &collectWorker{collector: h.collector})
 	river.AddWorker(workers, &autogradeWorker{runs: h.runs})
+	river.AddWorker(workers, &checkWorker{checks: h.checks})
 	river.AddWorker(workers, &feedbackWorker{feedback: h.feedback})
 	client, err := river.NewClient(riverpgxv5.New(h.store.Pool()), &river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, store.AutogradeQueue: {MaxWorkers: h.cfg.Graders},
-			store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}},
+			store.CheckQueue: {MaxWorkers: runtime.NumCPU()}, store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}},
 		// The default lets a deadline's rush wait between small helpings.
 		FetchCooldown: 10 * time.Millisecond,
 		Logger:        h.log,

@@ -72,6 +72,7 @@ type house struct {
 	collector *grading.Collector
 	runner    *grading.Runner
 	runs      *grading.Runs
+	checks    *grading.Checks
 	feedback  *grading.Feedback
 }
 
