@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -13,7 +12,6 @@ import (
 
 	"lectern/course"
 	"lectern/grading"
-	"lectern/spawner/container"
 	"lectern/store"
 )
 
@@ -65,19 +63,13 @@ func (w *feedbackWorker) Timeout(*river.Job[store.FeedbackArgs]) time.Duration {
 	return 3 * time.Minute
 }
 
-// graders makes what autogrades. Containers need the local engine, whatever
-// workspaces run on; without one, runs wait and then say so to staff.
-func (h *house) graders(realm string) error {
-	engine, err := container.NewDocker(container.DockerOptions{Network: h.cfg.Network,
-		Data: container.Paths{Inside: h.cfg.Data, Host: h.cfg.DataHost}, Secrets: filepath.Join(h.cfg.Data, "secrets"), Log: h.log})
-	if err != nil {
-		return err
-	}
-	h.runner = grading.NewRunner(grading.RunnerOptions{Engine: engine, Site: realm, Ahead: h.cfg.Graders, Log: h.log,
+// graders makes what autogrades. Without an engine, runs wait and then say so to
+// staff.
+func (h *house) graders(realm string) {
+	h.runner = grading.NewRunner(grading.RunnerOptions{Engine: h.sealing, Site: realm, Ahead: h.cfg.Graders, Log: h.log,
 		Limits: grading.Limits{Cell: h.cfg.CellTime, Memory: h.cfg.GradeMemory}})
 	h.runs = &grading.Runs{Store: h.store, Exchange: h.exchange, Runner: h.runner, Log: h.log, Now: time.Now}
 	h.checks = &grading.Checks{Store: h.store, Exchange: h.exchange, Preparer: h.preparer, Runner: h.runner, Log: h.log, Now: time.Now}
-	return nil
 }
 
 // runGraders keeps autograding going until ctx ends: it removes what a killed

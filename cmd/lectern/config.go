@@ -23,6 +23,9 @@ type config struct {
 	Data        string           // the data root, as this process sees it
 	DataHost    string           // the data root, as the container engine's host sees it
 	Spawner     string           // docker or process
+	SpawnerDoor string           // socket of the spawner process; empty: this process has the engine itself
+	PeerUser    int              // who may come to that socket, beside its owner; -1 is nobody
+	PeerGroup   int
 	Image       string           // notebook image of new courses
 	Network     string           // bridge that workspaces are on
 	Memory      int64            // bytes a workspace may use
@@ -74,6 +77,9 @@ func readConfig(getenv func(string) string) (config, error) {
 		DatabaseURL: r.text("LECTERN_DATABASE_URL", ""),
 		Data:        parse(r, "LECTERN_DATA", "data", filepath.Abs),
 		Spawner:     parse(r, "LECTERN_SPAWNER", "docker", oneOf("docker", "process")),
+		SpawnerDoor: r.text("LECTERN_SPAWNER_SOCKET", ""),
+		PeerUser:    parse(r, "LECTERN_SPAWNER_PEER_USER", "", parseUser),
+		PeerGroup:   parse(r, "LECTERN_SPAWNER_PEER_GROUP", "", parseGroup),
 		Image:       r.text("LECTERN_NOTEBOOK_IMAGE", "lectern/notebook:latest"),
 		Network:     r.text("LECTERN_WORKSPACE_NETWORK", "lectern-workspaces"),
 		Memory:      parse(r, "LECTERN_WORKSPACE_MEMORY", "1GiB", parseBytes),
@@ -95,6 +101,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	c.Providers = readProviders(r)
 	c.Local = parse(r, "LECTERN_PASSWORDS", "on", oneOf("on", "off")) == "on"
 	c.DataHost = r.text("LECTERN_DATA_HOST", c.Data)
+	if c.SpawnerDoor != "" && c.Spawner == "process" {
+		r.errs = append(r.errs, errors.New("LECTERN_SPAWNER_SOCKET: with LECTERN_SPAWNER=process there are no containers to keep apart from the web"))
+	}
 	return c, errors.Join(r.errs...)
 }
 

@@ -29,6 +29,9 @@ var rooms = map[string][]string{
 	"store/storetest":   {"store", "store/cluster"},
 	"spawner":           {"spawner/container", "course"},
 	"spawner/container": {},
+	// The door between the web and the engine: an engine to the one side, and to
+	// the other what makes a row's container by the spawner's own template.
+	"spawner/remote": {"spawner", "spawner/container"},
 	// For tests only: rows in memory; what every driver must do, and a stub of
 	// Jupyter to do it with.
 	"spawner/rowstest":                         {"spawner", "course"},

@@ -18,6 +18,7 @@ import (
 type cli struct {
 	Serve     serveCmd     `cmd:"" help:"Serve a site. Configured by the environment; see docs/operating.md."`
 	Demo      demoCmd      `cmd:"" help:"Serve a site with a demo course, a private database and no configuration."`
+	Spawner   spawnerCmd   `cmd:"" help:"Command the container engine for a Lectern that has no right to."`
 	User      userCmd      `cmd:"" help:"Accounts, from the command line."`
 	Course    courseCmd    `cmd:"" help:"Move whole courses in and out."`
 	Autograde autogradeCmd `cmd:"" help:"Grade submissions in folders, without a server."`

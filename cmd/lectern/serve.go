@@ -65,7 +65,9 @@ type house struct {
 	cluster *cluster.Cluster // nil with a database of the operator's
 
 	exchange *exchange.Exchange
-	engine   container.Engine
+	engine   container.Engine // that workspaces run on
+	sealing  grading.Engine   // that graders run on
+	assets   handlers.Assets  // nil leaves JupyterLab's files to workspaces
 	spawner  *spawner.Spawner
 
 	preparer  *grading.Preparer
@@ -127,9 +129,7 @@ func (h *house) database(ctx context.Context) error {
 // serve answers requests and runs the loops until ctx ends.
 func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Loopback = h.cfg.Spawner == "process"
-	if d, ok := h.engine.(*container.Docker); ok {
-		web.Assets = d.Assets
-	}
+	web.Assets = h.assets
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := net.Listen("tcp", h.cfg.Listen)

@@ -24,12 +24,10 @@ func (h *house) workspaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.engine, err = h.newEngine(); err != nil {
+	if err := h.engines(); err != nil {
 		return err
 	}
-	if err := h.graders(string(realm)); err != nil {
-		return err
-	}
+	h.graders(string(realm))
 	if u, err := url.Parse(h.cfg.Work.Origin("x")); err == nil && u.Scheme == "http" && u.Hostname() != "localhost" && !strings.HasSuffix(u.Hostname(), ".localhost") {
 		h.log.Warn("workspaces are reached without TLS: browsers then do not say which page a request comes from, "+
 			"and one workspace's pages can load files of another of the same student; use https", "workspaces", h.cfg.Work.Pattern())
@@ -57,8 +55,8 @@ func (h *house) newEngine() (container.Engine, error) {
 // again by itself.
 func (h *house) runWorkspaces(ctx context.Context) error {
 	if err := h.engine.Ensure(ctx); err != nil && ctx.Err() == nil {
-		h.log.Error("no container engine: nobody can open an assignment until one answers; start Docker, or set "+
-			"LECTERN_SPAWNER=process to try Lectern alone without it", "error", err)
+		h.log.Error("no container engine: nobody can open an assignment until one answers; start Docker, or the spawner process "+
+			"if LECTERN_SPAWNER_SOCKET is set, or set LECTERN_SPAWNER=process to try Lectern alone without it", "error", err)
 	}
 	return h.spawner.Run(ctx)
 }
