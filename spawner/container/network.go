@@ -48,7 +48,6 @@ func (d *Docker) wire(ctx context.Context, api *client.Client) error {
 }
 
 func (d *Docker) ensureNetwork(ctx context.Context, api *client.Client) error {
-	const icc = "com.docker.network.bridge.enable_icc"
 	name := d.options.Network
 	var made error
 	for {

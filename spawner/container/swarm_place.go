@@ -1,0 +1,99 @@
+package container
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+)
+
+// promise is a place given to a service whose task swarm does not show yet.
+type promise struct {
+	node   string
+	memory int64
+	until  time.Time
+}
+
+const promiseTime = 15 * time.Second
+
+// place chooses the machine with the most memory that is not reserved. Swarm's
+// own strategy spreads the tasks of one service, and here every service has only
+// one; and bound to a machine, a service can never come up on another.
+//
+// Two Lecterns may choose the same at once. Swarm counts reservations too: what
+// does not fit stays pending, and is placed anew.
+func (w *Swarm) place(v view, s Spec) (node string, err error) {
+	w.placing.Lock()
+	defer w.placing.Unlock()
+	free := map[string]int64{}
+	for id, n := range v.nodes {
+		if w.usable(n) {
+			free[id] = n.Description.Resources.MemoryBytes - v.others[id]
+		}
+	}
+	now := time.Now()
+	for name, tasks := range v.tasks {
+		for _, t := range tasks {
+			if t.NodeID != "" && w.mayRun(v, t) {
+				free[t.NodeID] -= reserved(t)
+				delete(w.promised, name)
+			}
+		}
+	}
+	for name, p := range w.promised {
+		if now.After(p.until) || name == s.Name {
+			delete(w.promised, name)
+			continue
+		}
+		free[p.node] -= p.memory
+	}
+	var ids []string
+	for id := range free {
+		if n, ok := v.nodes[id]; ok && w.usable(n) {
+			ids = append(ids, id)
+		}
+	}
+	want := s.Limits.Or(DefaultLimits).Reservation
+	if len(ids) == 0 {
+		return "", fmt.Errorf("container: start %s: no active machine%s answers: %w", s.Name, w.labelled(), ErrNoRoom)
+	}
+	node = slices.MaxFunc(ids, func(a, b string) int {
+		return cmp.Or(cmp.Compare(free[a], free[b]), strings.Compare(a, b))
+	})
+	if free[node] < want {
+		return "", fmt.Errorf("container: start %s: %d MiB are free where most are, %d are reserved for it: %w",
+			s.Name, free[node]>>20, want>>20, ErrNoRoom)
+	}
+	w.promised[s.Name] = promise{node, want, now.Add(promiseTime)}
+	return node, nil
+}
+
+// usable reports whether new workspaces may be started on a machine.
+func (w *Swarm) usable(n swarm.Node) bool {
+	if n.Status.State != swarm.NodeStateReady || n.Spec.Availability != swarm.NodeAvailabilityActive || n.Spec.Labels[OffLabel] != "" {
+		return false
+	}
+	key, value, given := strings.Cut(w.options.Label, "=")
+	have, ok := n.Spec.Labels[key]
+	if w.options.Label != "" && (!ok || given && have != value) {
+		return false
+	}
+	return w.machines.answers(n.ID)
+}
+
+func (w *Swarm) labelled() string {
+	if w.options.Label == "" {
+		return ""
+	}
+	return " labelled " + w.options.Label
+}
+
+func reserved(t swarm.Task) int64 {
+	if r := t.Spec.Resources; r != nil && r.Reservations != nil {
+		return r.Reservations.MemoryBytes
+	}
+	return 0
+}
