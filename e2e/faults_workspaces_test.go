@@ -168,8 +168,17 @@ func (c *class) running(want int) []string {
 // cell puts code into the first answer, runs it and waits for what it prints.
 func (p *person) cell(code, want string) {
 	p.t.Helper()
-	p.mouse(".jp-CodeCell .cm-content")
-	p.wait("the editor to have the focus", `document.activeElement.closest(".jp-CodeCell .cm-content") !== null`)
+	focused := `document.activeElement.closest(".jp-CodeCell .cm-content") !== null`
+	for deadline := time.Now().Add(30 * time.Second); p.eval(`String(`+focused+`)`) != "true" && time.Now().Before(deadline); time.Sleep(300 * time.Millisecond) {
+		// While its server was away JupyterLab may have asked for a moment's patience;
+		// a person closes that and goes on.
+		if p.eval(`String(document.querySelector(".jp-Dialog .jp-Dialog-button") !== null)`) == "true" {
+			p.t.Logf("JupyterLab says: %s", p.text(".jp-Dialog"))
+			p.eval(`document.querySelector(".jp-Dialog .jp-Dialog-button").click(), ""`)
+		}
+		p.mouse(".jp-CodeCell .cm-content")
+	}
+	p.wait("the editor to have the focus", focused)
 	p.do("clear it", chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.KeyEvent(kb.Delete))
 	p.typeText(code)
 	p.do("run it", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))

@@ -212,7 +212,7 @@ func (p *person) wait(what, expression string) {
 	for p.eval(`String(`+expression+`)`) != "true" {
 		if time.Now().After(deadline) {
 			p.shoot("failed")
-			p.t.Fatalf("%s: waited in vain for %s at %s", p.name, what, p.where())
+			p.t.Fatalf("%s: waited in vain for %s at %s, which shows:\n%s", p.name, what, p.where(), p.text("body"))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
