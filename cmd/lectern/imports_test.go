@@ -39,9 +39,9 @@ var rooms = map[string][]string{
 	"spawner/container/enginetest/jupyterstub": {},
 	// Tests alone: real swarms in namespaces of their own.
 	"spawner/container/swarmtest": {},
-	"views":           {"static", "course", "course/notebook"},
-	"course":          {},
-	"course/notebook": {},
+	"views":                       {"static", "course", "course/notebook"},
+	"course":                      {},
+	"course/notebook":             {},
 	// Rendering has heavy libraries that reading and checking do not need.
 	"course/notebook/render": {"course/notebook"},
 	// So has the writing of workbooks.
