@@ -25,7 +25,7 @@ type config struct {
 	Spawner     string           // docker or process
 	SpawnerDoor string           // socket of the spawner process; empty: this process has the engine itself
 	PeerUser    int              // who may come to that socket, beside its owner; -1 is nobody
-	PeerGroup   int
+	PeerGroup   int              // likewise
 	Image       string           // notebook image of new courses
 	Network     string           // bridge that workspaces are on
 	Memory      int64            // bytes a workspace may use

@@ -37,7 +37,7 @@ type program struct {
 	log    *bytes.Buffer
 }
 
-func newProgram(t testing.TB) *program {
+func newProgram(t testing.TB, settings ...string) *program {
 	t.Helper()
 	p := &program{t: t, binary: filepath.Join(t.TempDir(), "lectern"), data: filepath.Join(t.TempDir(), "data"), log: new(bytes.Buffer)}
 	if out, err := exec.Command("go", "build", "-o", p.binary, "lectern/cmd/lectern").CombinedOutput(); err != nil {
@@ -50,6 +50,7 @@ func newProgram(t testing.TB) *program {
 	db := storetest.URL(t)
 	p.env = append(os.Environ(), "LECTERN_DATABASE_URL="+db, "LECTERN_DATA="+p.data, "LECTERN_LISTEN=127.0.0.1:"+p.port,
 		"LECTERN_SITE_URL=http://localhost:"+p.port, "LECTERN_WORKSPACE_NETWORK=lectern-test")
+	p.env = append(p.env, settings...)
 	p.start()
 	p.store, err = store.Open(context.Background(), db)
 	must(t, err)

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lectern/spawner/container/enginetest"
+)
+
+// doored is the real program without any right to the engine, and the spawner
+// process beside it that has it.
+type doored struct {
+	*program
+	socket  string
+	spawner *exec.Cmd
+	said    *bytes.Buffer
+}
+
+func newDoored(t testing.TB) *doored {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "door") // short: a socket's path holds 107 bytes
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	d := &doored{socket: filepath.Join(dir, "spawner.sock"), said: new(bytes.Buffer)}
+	d.program = newProgram(t, "LECTERN_SPAWNER_SOCKET="+d.socket, "DOCKER_HOST=unix:///nowhere/docker.sock")
+	d.guard()
+	t.Cleanup(func() {
+		d.away()
+		if t.Failed() {
+			t.Logf("the spawner process' log:\n%s", d.said)
+		}
+	})
+	return d
+}
+
+// guard starts the spawner process and waits until it listens.
+func (d *doored) guard() {
+	d.t.Helper()
+	d.spawner = exec.Command(d.binary, "spawner")
+	d.spawner.Env = append(d.env[:len(d.env):len(d.env)], "DOCKER_HOST="+os.Getenv("DOCKER_HOST"))
+	d.spawner.Stderr = d.said
+	must(d.t, d.spawner.Start())
+	enginetest.Await(d.t, "the spawner process to listen", func() bool {
+		conn, err := net.Dial("unix", d.socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// away ends the spawner process as a power cut would.
+func (d *doored) away() {
+	_ = d.spawner.Process.Kill()
+	_ = d.spawner.Wait()
+}
+
+func TestAStudentsHourBehindTheDoor(t *testing.T) {
+	t.Parallel()
+	d := newDoored(t)
+	d.release("ps1")
+	student := d.as("student1")
+	origin := student.open("ps1")
+	id := student.newKernel(origin)
+	k := student.connect(origin, id)
+	if got := k.run("x = 41; x"); got != "41" {
+		t.Fatalf("x is %q", got)
+	}
+	fromImage(t, student, origin)
+
+	// Without the spawner process the site works, and so does what runs.
+	d.away()
+	if res := student.get("/courses/demo"); res.StatusCode != http.StatusOK {
+		t.Errorf("the course's page without the spawner process: %s", res.Status)
+	}
+	if got := k.run("x + 1"); got != "42" {
+		t.Errorf("without the spawner process x + 1 is %q, want 42", got)
+	}
+	if at := student.open("ps1"); at != origin {
+		t.Errorf("without the spawner process the running workspace opens at %s, want %s", at, origin)
+	}
+	// Somebody who opens meanwhile waits, and starts once it is back.
+	other := d.as("student2")
+	res := other.post("/courses/demo/assignments/ps1/open", nil)
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("open without the spawner process: %s", res.Status)
+	}
+	time.Sleep(2 * time.Second)
+	d.guard()
+	_, ready := other.launched(res.Header.Get("Location"))
+	if at, lab := other.follow(other.get(ready)); lab.StatusCode != http.StatusOK || !strings.Contains(at, "/lab/tree/ps1/first.ipynb") {
+		t.Errorf("once it is back, open leads to %s: %s", at, lab.Status)
+	}
+	if got := k.run("x + 2"); got != "43" {
+		t.Errorf("after its return x + 2 is %q in the same kernel, want 43", got)
+	}
+}
+
+var labScript = regexp.MustCompile(`/static/lab/main\.[0-9a-f]+\.js`)
+
+// fromImage waits until JupyterLab's main script comes out of the image and not
+// from the workspace.
+func fromImage(t *testing.T, student *person, origin string) {
+	t.Helper()
+	html, err := io.ReadAll(student.get(origin + "/lab").Body)
+	must(t, err)
+	name := labScript.Find(html)
+	if name == nil {
+		t.Fatalf("JupyterLab's page names no script: %.2000s", html)
+	}
+	enginetest.Await(t, "a script out of the image", func() bool {
+		res := student.get(origin + string(name))
+		res.Body.Close()
+		return strings.Contains(res.Header.Get("Cache-Control"), "immutable")
+	})
+}
