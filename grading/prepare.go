@@ -189,6 +189,16 @@ func (p *Preparer) fill(ctx context.Context, slug string, a course.Assignment, w
 	return r, questions, err
 }
 
+// Options are those that a release of a notebook of the assignment, named without
+// .ipynb, is made with now. Tests that have not been made yet stay AUTOTEST lines.
+func (p *Preparer) Options(ctx context.Context, a course.Assignment, name string) (notebook.Options, error) {
+	w, err := wayOf(ctx, p.Store, p.Exchange, a.ID, a.SourceVersion)
+	if err != nil {
+		return notebook.Options{}, err
+	}
+	return w.options(name), nil
+}
+
 // release adds one notebook to the draft and the report. What is wrong with it
 // is a problem in the report, not an error.
 func (p *Preparer) release(dir, rel string, w *way, draft *exchange.Draft, r *Report) ([]store.Question, error) {

@@ -2,6 +2,8 @@ package handlers
 
 // The paths of autograding, feedback in the making, and the gradebook.
 
+func checkPath(c, a string) string       { return assignmentPart(c, a, "check") }
+func checkEventsPath(c, a string) string { return checkPath(c, a) + "/events" }
 func runsPath(c, a string) string        { return assignmentPart(c, a, "runs") }
 func runEventsPath(c, a string) string   { return runsPath(c, a) + "/events" }
 func cancelRunsPath(c, a string) string  { return runsPath(c, a) + "/cancel" }

@@ -33,7 +33,11 @@ func (s *Site) preview(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := views.PreviewView{Page: s.assignmentFrame(r, "Preview", "source"), Notebook: name, Back: assignmentPart(v.course.Slug, v.assignment.Slug, "source")}
 	page.Page.Styles = append(page.Page.Styles, "notebook.css")
-	released, _, err := notebook.Release(source, notebook.Options{Name: strings.TrimSuffix(name, ".ipynb")})
+	options, err := s.Preparer.Options(r.Context(), v.assignment, strings.TrimSuffix(name, ".ipynb"))
+	if err != nil {
+		return err
+	}
+	released, _, err := notebook.Release(source, options)
 	var problems notebook.Problems
 	if errors.As(err, &problems) {
 		page.Refused = true

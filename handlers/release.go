@@ -38,6 +38,9 @@ func (s *Site) releasePage(w http.ResponseWriter, r *http.Request) error {
 			page.Files = append(page.Files, f.Path)
 		}
 	}
+	if err := s.checkOnRelease(r, &page); err != nil {
+		return err
+	}
 	return s.show(w, r, views.Release(page))
 }
 

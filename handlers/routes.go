@@ -73,6 +73,8 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/assignments/{assignment}/source", staff, s.source},
 		{post, "/courses/{course}/assignments/{assignment}/source", instructor, s.uploadSource},
 		{post, "/courses/{course}/assignments/{assignment}/source/delete", instructor, s.deleteSource},
+		{get, "/courses/{course}/assignments/{assignment}/check/events", staff, s.checkEvents},
+		{post, "/courses/{course}/assignments/{assignment}/check", instructor, s.checkAgain},
 		{get, "/courses/{course}/assignments/{assignment}/preview", staff, s.preview},
 		{get, "/courses/{course}/assignments/{assignment}/dates", staff, s.dates},
 		{post, "/courses/{course}/assignments/{assignment}/dates", instructor, s.saveDates},

@@ -135,8 +135,7 @@ func (s *Site) sourcePage(w http.ResponseWriter, r *http.Request, status int, er
 	if err != nil {
 		return err
 	}
-	var report grading.Report
-	_, checked, err := s.Store.Check(r.Context(), v.assignment.ID, &report)
+	live, report, moving, err := s.checkLive(r)
 	if err != nil {
 		return err
 	}
@@ -149,8 +148,11 @@ func (s *Site) sourcePage(w http.ResponseWriter, r *http.Request, status int, er
 				Preview: part("preview") + "?notebook=" + url.QueryEscape(e.Path)})
 		}
 	}
-	if checked && len(entries) > 0 {
-		page.Report = reportView(report, v.assignment)
+	if live != nil && len(entries) > 0 {
+		page.Check, page.Ready = live, report.OK() && !live.Report.Stale
+		if moving {
+			page.Events = checkEventsPath(v.course.Slug, v.assignment.Slug)
+		}
 	}
 	return s.showStatus(w, r, status, views.Source(page))
 }
@@ -158,10 +160,17 @@ func (s *Site) sourcePage(w http.ResponseWriter, r *http.Request, status int, er
 // reportView prints a check report: notebooks, then all problems with their cell.
 func reportView(rep grading.Report, a course.Assignment) *views.ReportView {
 	v := &views.ReportView{OK: rep.OK(), Stale: rep.Version != a.SourceVersion, Points: pointsText(rep.Points), Errors: rep.Errors(),
-		Warnings: len(rep.Problems) - rep.Errors()}
+		Warnings: len(rep.Problems) - rep.Errors(), Waiting: rep.Waiting}
+	for _, text := range rep.Added {
+		v.Uses = append(v.Uses, "Added: "+text+".")
+	}
+	for _, stub := range rep.Stubs {
+		of := pick(stub.Of == "", "Written answers", "Solutions in "+stub.Of)
+		v.Uses = append(v.Uses, of+" become "+pick(stub.Own, "the course's own text: ", "nbgrader's text: ")+"“"+strings.ReplaceAll(stub.Text, "\n", " ⏎ ")+"”.")
+	}
 	for _, nb := range rep.Notebooks {
 		v.Notebooks = append(v.Notebooks, views.ReportNotebook{Path: nb.Path, Points: pointsText(nb.Points), Cells: nb.Cells,
-			Questions: nb.Questions, ByHand: nb.ByHand, Language: nb.Language})
+			Questions: nb.Questions, ByHand: nb.ByHand, Language: nb.Language, Autotests: nb.Autotests})
 	}
 	for _, p := range rep.Problems {
 		where := "whole notebook"
