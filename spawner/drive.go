@@ -166,7 +166,7 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 	s.fill(&seen, row, c)
 	idle := s.policy.of(row).IdleAfter
 	quiet := idle > 0 && s.now().Sub(seen.ActiveAt) > idle/2
-	if row.State == Running && seen.Mine && seen.Phase == container.Up && quiet {
+	if row.State == Running && seen.Mine && seen.Phase == container.Up && seen.Contact == container.Reached && quiet {
 		if a, err := s.jupyter.Activity(s.life, Target{c.Addr, row.Token}); err == nil {
 			seen.Asked, seen.Busy = true, a.Busy
 			// The server is the student's and may claim any time.
@@ -186,6 +186,7 @@ func (s *Spawner) fill(seen *Seen, row Row, c container.Status) {
 	seen.Known, seen.Found = true, true
 	seen.Mine = c.Labels[LabelGeneration] == row.labels(s.realm)[LabelGeneration]
 	seen.Phase, seen.ExitCode, seen.OOM, seen.ID, seen.Addr = c.Phase, c.ExitCode, c.OOM, c.ID, c.Addr
+	seen.Contact = c.Contact
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen.ActiveAt = later(row.LastActivityAt, s.touched[row.ID])

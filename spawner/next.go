@@ -62,6 +62,10 @@ type Seen struct {
 	ExitCode int
 	OOM      bool
 	ID, Addr string
+	// Contact with the machine it runs on: while that is Unreachable the
+	// container may go on writing to the home, and nothing may be concluded,
+	// ended or started in its place.
+	Contact container.Contact
 
 	Admitted   bool      // the queue gave the row its turn
 	Failed     Reason    // the last attempt to create it ended so
@@ -112,12 +116,17 @@ func nextQueued(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 		return row.rest(Failed, NoEngine), nil
 	case !seen.Known:
 		return row, nil
+	case seen.Found && seen.Contact == container.Unreachable:
+		row.Reason = OldAway
+		return row, nil
 	case seen.Found && !seen.Mine:
+		row.Reason = None
 		return row, seen.clear()
 	case !seen.Admitted:
+		row.Reason = None
 		return row, []Action{Wait}
 	}
-	row.State, row.StartedAt = Starting, now
+	row.State, row.StartedAt, row.Reason = Starting, now, None
 	return row, []Action{Create}
 }
 
@@ -130,8 +139,14 @@ func nextStarting(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 		return row.rest(Failed, NoEngine), seen.clear()
 	case !seen.Known:
 		return row, nil
+	case seen.Found && seen.Contact == container.Unreachable && overdue:
+		return row.rest(Failed, Away), nil
+	case seen.Found && seen.Contact == container.Unreachable:
+		return row, nil
 	case seen.Found && !seen.Mine:
 		return row, append(seen.clear(), Create)
+	case seen.Found && seen.Contact == container.Lost:
+		return row.rest(Failed, Lost), seen.clear()
 	case seen.Found && seen.Phase == container.Exited:
 		return row.rest(Failed, bootEnd(seen)), seen.clear()
 	case seen.Found && seen.Phase == container.Up && seen.Answers:
@@ -155,6 +170,11 @@ func nextRunning(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 		// A silent engine says nothing of the containers: they go on, and so
 		// does the proxy.
 		return row, nil
+	case seen.Found && seen.Mine && seen.Contact == container.Unreachable:
+		row.Reason = Away
+		return row, nil
+	case seen.Found && seen.Mine && seen.Contact == container.Lost:
+		return row.rest(Failed, Lost), seen.clear()
 	case !seen.Found || !seen.Mine || seen.Phase == container.Created:
 		return row.rest(Failed, Gone), seen.clear()
 	case seen.Phase == container.Exited && seen.ExitCode == 0:
@@ -167,6 +187,9 @@ func nextRunning(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 	}
 	row.ContainerID, row.Addr = seen.ID, seen.Addr
 	row.LastActivityAt = later(row.LastActivityAt, seen.ActiveAt)
+	if row.Reason == Away {
+		row.Reason = None
+	}
 	if seen.KernelOOM {
 		row.Reason = KernelOOM
 	}
@@ -206,12 +229,13 @@ func (row Row) rest(state State, why Reason) Row {
 	return row
 }
 
-// clear removes the container that was seen, gently if it may hold work.
+// clear removes the container that was seen, gently if it may hold work. On a
+// machine out of reach nothing can be done; a lost one has nothing to be asked.
 func (seen Seen) clear() []Action {
 	switch {
-	case !seen.Known || !seen.Found:
+	case !seen.Known || !seen.Found || seen.Contact == container.Unreachable:
 		return nil
-	case seen.Phase == container.Up:
+	case seen.Phase == container.Up && seen.Contact != container.Lost:
 		return []Action{End, Remove}
 	}
 	return []Action{Remove}

@@ -63,6 +63,11 @@ func up(mend ...func(*Seen)) Seen {
 	return s
 }
 
+// away is one that was running on a machine which does not answer; lost one on
+// a machine that is known to be off.
+func away(s *Seen) { s.Contact = container.Unreachable }
+func lost(s *Seen) { s.Contact = container.Lost }
+
 func exited(code int, oom bool) Seen {
 	return up(func(s *Seen) { s.Phase, s.ExitCode, s.OOM, s.Addr = container.Exited, code, oom, "" })
 }
@@ -131,6 +136,26 @@ func TestNext(t *testing.T) {
 		{"a copy that is busy is not idle", at(Running, aCopy), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 50 * time.Minute, Running, None, nil},
 		{"a copy is old sooner", at(Running, aCopy), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 2 * time.Hour, Stopping, TooOld, []Action{End, Remove}},
 
+		{"its machine is out of reach", at(Running), up(away), 0, Running, Away, nil},
+		{"for a day", at(Running), up(away), 25 * time.Hour, Running, Away, nil},
+		{"out of reach before it was seen to start again", at(Running), up(away, func(s *Seen) { s.Phase = container.Created }), 0, Running, Away, nil},
+		{"its machine is back", at(Running, func(r *Row) { r.Reason = Away }), up(), 0, Running, None, nil},
+		{"its machine is lost", at(Running, func(r *Row) { r.Reason = Away }), up(lost), 0, Failed, Lost, []Action{Remove}},
+		{"back and dead", at(Running, func(r *Row) { r.Reason = Away }), exited(1, false), 0, Failed, Crashed, []Action{Remove}},
+		{"an earlier one may still write", at(Queued), up(away, func(s *Seen) { s.Mine, s.Admitted = false, true }), time.Hour, Queued, OldAway, nil},
+		{"the earlier one's machine is lost", at(Queued, func(r *Row) { r.Reason = OldAway }), up(lost, func(s *Seen) { s.Mine = false }), 0, Queued, None, []Action{Remove}},
+		{"the earlier one's machine is back", at(Queued, func(r *Row) { r.Reason = OldAway }), theirs, 0, Queued, None, []Action{End, Remove}},
+		{"the earlier one is gone", at(Queued, func(r *Row) { r.Reason = OldAway }), none, 0, Queued, None, []Action{Wait}},
+		{"an earlier one appears while starting", at(Starting), up(away, func(s *Seen) { s.Mine = false }), 0, Starting, None, nil},
+		{"and stays", at(Starting), up(away, func(s *Seen) { s.Mine = false }), time.Minute, Failed, Away, nil},
+		{"its machine goes while it boots", at(Starting), up(away), 0, Starting, None, nil},
+		{"and does not come back", at(Starting), up(away), time.Minute, Failed, Away, nil},
+		{"its machine is lost while it boots", at(Starting), up(lost), 0, Failed, Lost, []Action{Remove}},
+		{"at rest with one on a machine out of reach", at(Failed), up(away), 0, Failed, None, nil},
+		{"at rest with one on a lost machine", at(Failed), up(lost), 0, Failed, None, []Action{Remove}},
+		{"stopping out of reach", at(Stopping), up(away), time.Hour, Stopping, None, nil},
+		{"stopping on a lost machine", at(Stopping), up(lost), 0, Stopping, None, []Action{Remove}},
+
 		{"stopping", at(Stopping), up(), 0, Stopping, None, []Action{End, Remove}},
 		{"stopping what has ended", at(Stopping), exited(0, false), 0, Stopping, None, []Action{Remove}},
 		{"stopped", at(Stopping), none, 0, Stopped, None, nil},
@@ -160,23 +185,29 @@ func TestNextAlways(t *testing.T) {
 			bad("it became another workspace")
 		case !seen.Known && len(actions) > 0:
 			bad("something is done blindly")
+		case seen.Found && seen.Contact == container.Unreachable && len(actions) > 0:
+			bad("something is done where a writer may be out of reach")
+		case row.State == Queued && after.State == Starting && seen.Found && !seen.Mine && seen.Contact == container.Unreachable:
+			bad("it starts beside a writer that may be out of reach")
+		case row.State == Running && after.State != Running && seen.Found && seen.Mine && seen.Contact == container.Unreachable:
+			bad("it is given up only because its machine is silent")
 		case create >= 0 && seen.Found && !seen.Mine && (remove < 0 || remove > create):
 			bad("a second container is made beside another")
 		case create >= 0 && after.State != Starting:
 			bad("a container is made for one that does not start")
 		case after.State == Starting && row.State == Queued && !seen.Admitted:
 			bad("it jumped the queue")
-		case remove >= 0 && seen.Phase == container.Up && end < 0:
+		case remove >= 0 && seen.Phase == container.Up && seen.Contact != container.Lost && end < 0:
 			bad("a running program is killed without being asked to end")
 		case remove >= 0 && row.State == Running && after.State == Running:
 			bad("a running workspace loses its container")
-		case after.State == Running && seen.Known && !(seen.Found && seen.Mine && seen.Phase == container.Up):
+		case after.State == Running && seen.Known && seen.Contact != container.Unreachable && !(seen.Found && seen.Mine && seen.Phase == container.Up):
 			bad("it is called running without a container")
 		case after.State == Running && row.State == Starting && !seen.Answers:
 			bad("it is called running before Jupyter answered")
 		case after.State.Resting() && (after.Addr != "" || after.Token != "" && !row.State.Resting() || after.ContainerID != ""):
 			bad("it rests with something left")
-		case after.State.Resting() && seen.Known && seen.Found && remove < 0:
+		case after.State.Resting() && seen.Known && seen.Found && seen.Contact != container.Unreachable && remove < 0:
 			bad("it rests and leaves its container")
 		case after.State == Failed && row.State != Failed && (after.Reason.Text() == "" || after.Reason == None):
 			bad("it failed without a word")
@@ -205,11 +236,13 @@ func every(f func(Row, Seen, time.Time)) {
 				for _, mine := range yes {
 					for _, phase := range []container.Phase{container.Created, container.Up, container.Exited} {
 						for _, bits := range all(6) {
-							for _, failed := range []Reason{None, NoImage, NoEngine} {
+							for i, failed := range []Reason{None, NoImage, NoEngine, None, NoImage, NoEngine, None} {
+								contact := []container.Contact{container.Reached, container.Unreachable, container.Lost}[i/3]
 								for _, after := range []time.Duration{0, time.Minute, 5 * time.Minute, time.Hour, 25 * time.Hour} {
 									seen := Seen{Known: known, Failed: failed, Admitted: bits[0]}
 									if known && found {
 										seen.Found, seen.Mine, seen.Phase = true, mine, phase
+										seen.Contact = contact
 										seen.Answers, seen.OOM, seen.KernelOOM, seen.Asked, seen.Busy = bits[1], bits[2], bits[3], bits[4], bits[5]
 										if phase == container.Exited && bits[0] {
 											seen.ExitCode = 1
@@ -240,7 +273,7 @@ func all(n int) (list [][]bool) {
 func TestEveryReasonHasASentence(t *testing.T) {
 	t.Parallel()
 	for _, r := range []Reason{NoImage, NoJupyter, NoFiles, NoEngine, TooSlow, BootEnded, BootOOM, NotBegun, Crashed, Gone, OutOfMem,
-		QuitSelf, KernelOOM, ByStudent, ByStaff, Idle, TooOld} {
+		QuitSelf, KernelOOM, NoRoom, OldAway, Lost, Away, ByStudent, ByStaff, Idle, TooOld} {
 		if text := r.Text(); len(text) < 20 || text[len(text)-1] != '.' {
 			t.Errorf("%s says %q", r, text)
 		}

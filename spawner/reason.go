@@ -22,15 +22,19 @@ const (
 	BootEnded Reason = "boot-ended"
 	BootOOM   Reason = "boot-oom"
 	NotBegun  Reason = "not-begun"
+	NoRoom    Reason = "no-room"
+	OldAway   Reason = "old-unreachable" // waits: an earlier one may still run
 
 	// Running ones that ended by themselves.
 	Crashed  Reason = "crashed"
 	Gone     Reason = "gone"
 	OutOfMem Reason = "out-of-memory"
 	QuitSelf Reason = "quit"
+	Lost     Reason = "machine-lost"
 
 	// A running one that goes on.
 	KernelOOM Reason = "kernel-out-of-memory"
+	Away      Reason = "unreachable" // its machine; it may run or not
 
 	// Stops that somebody wanted.
 	ByStudent Reason = "by-student"
@@ -54,11 +58,17 @@ var words = map[Reason]struct {
 	BootOOM:   {"There was not enough memory for JupyterLab to start. Please tell your instructor.", true},
 	NotBegun:  {"The workspace could not be started. Your files are safe. Try again; if it happens twice, tell your instructor.", true},
 
+	NoRoom:  {"The machines for workspaces are full at the moment. Your files are safe. Try again in a few minutes.", true},
+	OldAway: {"The machine your workspace last ran on does not answer. It may still be writing to your files, so nothing is started until it is back or the operators have confirmed that it is off. Then it starts by itself.", true},
+
 	Crashed:  {"Your workspace ended unexpectedly. What you had saved is there. Open the assignment again to go on.", true},
 	Gone:     {"Your workspace is no longer running on the server. What you had saved is there. Open the assignment again to go on.", true},
 	OutOfMem: {"Your workspace used more memory than it may and was ended. What you had saved is there. Open it again, and work on less data at once.", true},
 	QuitSelf: {"JupyterLab was shut down. Open the assignment again whenever you like.", true},
 
+	Lost: {"The machine your workspace ran on was lost. What you had saved is there. Open the assignment again to go on, on another machine.", true},
+
+	Away:      {"The machine your workspace runs on does not answer at the moment. What you had saved is safe, and if the machine comes back your workspace goes on where it was.", true},
 	KernelOOM: {"A program ran out of memory and was ended. Your workspace is still running: restart the kernel, and work on less data at once.", true},
 
 	ByStudent: {"You stopped this workspace. Your files are there whenever you open it again.", true},
@@ -83,6 +93,8 @@ func failure(err error) Reason {
 		return NoJupyter
 	case errors.Is(err, container.ErrMount):
 		return NoFiles
+	case errors.Is(err, container.ErrNoRoom):
+		return NoRoom
 	case errors.Is(err, container.ErrEngineDown):
 		return NoEngine
 	}

@@ -113,6 +113,9 @@ func (s *Spawner) describe(row Row) Progress {
 		if p.Position > 0 {
 			p.Text = fmt.Sprintf("Number %d in line to start.", p.Position)
 		}
+		if row.Reason != None {
+			p.Text = row.Reason.Text()
+		}
 	case Starting:
 		p.Step, p.Text = s.stepOf(row.ID), "Starting your workspace."
 		if p.Step == StepJupyter {

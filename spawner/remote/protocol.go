@@ -131,6 +131,7 @@ var kinds = []struct {
 	{"no-image", container.ErrImageMissing, 404},
 	{"not-found", container.ErrNotFound, 404},
 	{"conflict", container.ErrConflict, 409},
+	{"no-room", container.ErrNoRoom, 503},
 	{"no-program", container.ErrNoProgram, 422},
 	{"mount", container.ErrMount, 422},
 	{"refused", ErrRefused, 400},
