@@ -21,6 +21,11 @@ func (s *Site) staffCourse(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := views.StaffCourseView{Page: s.coursePage(r, v.course.Title, "assignments"), Term: v.course.Term, MayEdit: v.teaches(), NewURL: newAssignmentPath(v.course.Slug)}
 	page.Page.Width = "wide"
+	waiting, err := s.Store.RegradesWaiting(r.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
+	page.Regrades, page.RegradesURL = regradesWait(waiting[v.course.ID]), regradesPath(v.course.Slug)
 	for _, a := range table {
 		page.Rows = append(page.Rows, s.assignmentRow(v, a))
 	}
@@ -153,12 +158,17 @@ func (s *Site) assignmentSettings(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return s.settingsForm(w, r, http.StatusOK, nil, v.assignment, grading)
+	regrades, err := s.Store.RegradeRule(r.Context(), v.assignment.ID)
+	if err != nil {
+		return err
+	}
+	return s.settingsForm(w, r, http.StatusOK, nil, v.assignment, grading, regrades)
 }
 
-func (s *Site) settingsForm(w http.ResponseWriter, r *http.Request, status int, errs []views.FieldError, a course.Assignment, grading store.RunSettings) error {
+func (s *Site) settingsForm(w http.ResponseWriter, r *http.Request, status int, errs []views.FieldError, a course.Assignment, grading store.RunSettings, regrades course.RegradeRule) error {
 	view := s.settingsView(r, errs, a)
 	fillRunSettings(&view, grading, errs)
+	fillRegradeRule(&view, regrades, errs)
 	return s.showStatus(w, r, status, views.AssignmentSettings(view))
 }
 
@@ -186,11 +196,20 @@ func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	}
 	grading, bad := readRunSettings(r)
 	problems = append(problems, bad...)
-	if errs, ok := formErrors(problems.OrNil()); ok && len(problems) > 0 {
-		return s.settingsForm(w, r, http.StatusUnprocessableEntity, errs, a, grading)
+	regrades, err := s.Store.RegradeRule(r.Context(), a.ID)
+	if err != nil {
+		return err
 	}
-	err := s.Store.InTx(r.Context(), func(tx *store.Store) error {
+	regrades, bad = readRegradeRule(r, regrades)
+	problems = append(problems, bad...)
+	if errs, ok := formErrors(problems.OrNil()); ok && len(problems) > 0 {
+		return s.settingsForm(w, r, http.StatusUnprocessableEntity, errs, a, grading, regrades)
+	}
+	err = s.Store.InTx(r.Context(), func(tx *store.Store) error {
 		if err := tx.SaveAssignment(r.Context(), a); err != nil {
+			return err
+		}
+		if err := tx.SaveRegradeRule(r.Context(), a.ID, regrades); err != nil {
 			return err
 		}
 		return tx.SaveRunSettings(r.Context(), a.ID, grading)

@@ -39,6 +39,7 @@ func (s *Site) coursePage(r *http.Request, title, tab string) views.PageView {
 	}
 	add("assignments", "Assignments", base)
 	add("gradebook", "Gradebook", base+"/gradebook")
+	add("regrades", "Regrades", regradesPath(v.course.Slug))
 	if v.teaches() {
 		add("roster", "Roster", base+"/roster")
 		add("servers", "Servers", base+"/servers")

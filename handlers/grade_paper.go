@@ -108,6 +108,9 @@ func (s *Site) showPaper(w http.ResponseWriter, r *http.Request, status int, rd 
 	}
 	page.Form = s.gradeForm(v, rd, rubric, saved)
 	fillGroup(v, rd, group, &page)
+	if page.Regrade, err = s.regradePanel(r, rd); err != nil {
+		return err
+	}
 	if rd.mark.AnswerHash == nil {
 		page.Find = gradeFindPath(c, a)
 	}

@@ -14,6 +14,10 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	regrades, err := s.Store.RegradesWaiting(r.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
 	page := views.HomeView{Page: s.page(r, "Courses")}
 	mine, teaches := map[course.ID]bool{}, false
 	for _, c := range cards {
@@ -29,6 +33,7 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request) error {
 		if c.ToGrade > 0 {
 			card.Waits = plural(c.ToGrade, "submission") + " to grade"
 		}
+		card.Regrades, card.RegradesURL = regradesWait(regrades[c.ID]), regradesPath(c.Slug)
 		if c.ArchivedAt != nil {
 			page.Archived = append(page.Archived, card)
 		} else {

@@ -36,7 +36,7 @@ var visitors = []struct {
 // a line here, and one in foreign if it names something that belongs to somebody.
 var values = map[string]string{
 	"{course}": "physics", "{assignment}": "lab", "{login}": "student",
-	"{provider}": "campus", "{token}": "nonsense", "{submission}": "1", "{attempt}": "1", "{paper}": "10000", "{workspace}": "aaaaaaaaaaaaaaaa", "*": "app.css",
+	"{provider}": "campus", "{token}": "nonsense", "{submission}": "1", "{attempt}": "1", "{paper}": "10000", "{regrade}": "1", "{workspace}": "aaaaaaaaaaaaaaaa", "*": "app.css",
 }
 
 var parameter = regexp.MustCompile(`\{[^}]*\}|\*`)
@@ -254,7 +254,7 @@ func TestIdsOfSomebodyElseAreNotThere(t *testing.T) {
 	numbers := []string{fmt.Sprint(foreign), "0", "-1", "x", "99999999999999999999"}
 	others := map[string][]string{
 		"{submission}": numbers, "{attempt}": append(numbers, fmt.Sprint(own)), "{workspace}": {"cccccccccccccccc", "dddddddddddddddd", "x"},
-		"{token}": {"nonsense"}, "{provider}": {"nonsense"}, "*": {"nothing.css"},
+		"{regrade}": append(numbers, "1"), "{token}": {"nonsense"}, "{provider}": {"nonsense"}, "*": {"nothing.css"},
 		"{paper}": {fmt.Sprint(paper), "1", "0", "-1", "x", "99999999999999999999"},
 	}
 	byStudents := map[string][]string{"{submission}": {fmt.Sprint(own)}, "{workspace}": {"bbbbbbbbbbbbbbbb"}}

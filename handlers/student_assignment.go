@@ -67,6 +67,9 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 			page.Feedback.Files = append(page.Feedback.Files, views.FeedbackFile{Name: f.Path, Size: sizeText(f.Bytes), URL: myFeedbackFilePath(c, a, f.Path)})
 		}
 	}
+	if err := s.fillRegrades(r, &page); err != nil {
+		return err
+	}
 	return s.show(w, r, views.StudentAssignment(page))
 }
 

@@ -40,6 +40,8 @@ function show(now) {
   const f = form();
   f.elements.event.value = now.event;
   f.querySelector("[data-mark]").textContent = now.mark || "—";
+  for (const el of document.querySelectorAll("[data-event]")) el.value = now.event; // of a form beside the mark
+  for (const el of document.querySelectorAll("[data-now]")) el.textContent = now.mark || "—";
   f.querySelector("[data-word]").textContent = now.word;
   const comment = f.querySelector("[data-comment]");
   comment.innerHTML = now.comment; // as the page itself has it: made safe by the server
