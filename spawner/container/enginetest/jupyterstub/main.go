@@ -1,12 +1,12 @@
 // Command jupyterstub stands in for jupyter-lab where a test is about the
 // container and not about Jupyter. It takes the same options, reads its token
-// the same way and answers the few REST calls that Lectern makes. POST requests
-// below /stub/ make it misbehave.
+// the same way, answers the few REST calls that Lectern makes and enough of
+// what JupyterLab asks for a class to work in it. POST requests below /stub/
+// make it misbehave.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -87,7 +87,7 @@ func (s *stub) routes() http.Handler {
 	mux.HandleFunc("GET /api/kernels", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		answer(w, []map[string]any{{"id": "k1", "name": "python3", "execution_state": s.state, "last_activity": s.last, "connections": 0}})
+		answer(w, []map[string]any{s.kernel()})
 	})
 	mux.HandleFunc("GET /api/terminals", func(w http.ResponseWriter, _ *http.Request) { answer(w, []any{}) })
 	mux.HandleFunc("POST /stub/kernel", func(w http.ResponseWriter, r *http.Request) {
@@ -122,6 +122,7 @@ func (s *stub) routes() http.Handler {
 			s.hog = append(s.hog, b)
 		}
 	})
+	s.lab(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "token "+s.token {
 			http.Error(w, "Forbidden", http.StatusForbidden)
@@ -131,7 +132,4 @@ func (s *stub) routes() http.Handler {
 	})
 }
 
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}
+func answer(w http.ResponseWriter, v any) { answerWith(w, http.StatusOK, v) }
