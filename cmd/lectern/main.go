@@ -23,6 +23,7 @@ type cli struct {
 	Course    courseCmd    `cmd:"" help:"Move whole courses in and out."`
 	Autograde autogradeCmd `cmd:"" help:"Grade submissions in folders, without a server."`
 	Notebook  notebookCmd  `cmd:"" help:"Notebooks from the command line: check, release, validate, render."`
+	Certs     certsCmd     `cmd:"" help:"Certificates for container engines on other machines; see docs/swarm.md."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date and end."`
 }
 
