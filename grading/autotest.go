@@ -53,6 +53,23 @@ func parseAutotests(text []byte, kernel string) (autotests, error) {
 	return t, nil
 }
 
+// CheckTemplates says what is wrong with the text of an autotests.yml.
+func CheckTemplates(text []byte) error {
+	var all map[string]autotests
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf("%s is not valid: %w", AutotestFile, err)
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("%s has templates for no kernel", AutotestFile)
+	}
+	for _, kernel := range slices.Sorted(maps.Keys(all)) {
+		if _, err := parseAutotests(text, kernel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Instantiate is a hook for notebook.Options: it turns AUTOTEST lines into tests,
 // with the values that the instructor's own solution gives in a sealed container.
 // An error that is no fault of the notebook's is told apart by Ours. files lie beside the notebook; templates is the text of autotests.yml.

@@ -119,7 +119,7 @@ func (s *Site) courseSettings(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, status int, c course.Course, errs []views.FieldError) error {
 	was := visitOf(r).course
 	path := settingsPath(was.Slug)
-	p := views.CourseSettingsView{Page: s.coursePage(r, "Settings", "settings"), Action: path, ArchiveURL: path + "/archive", MoveURL: movePath(was.Slug),
+	p := views.CourseSettingsView{Page: s.coursePage(r, "Settings", "settings"), Action: path, ArchiveURL: path + "/archive", MoveURL: movePath(was.Slug), ReleasesURL: releaseSettingsPath(was.Slug),
 		Archived: was.ArchivedAt != nil, Fields: courseFields(c, errs)}
 	p.Fields.Slug.Optional = false
 	p.Fields.Slug.Value, p.Fields.Slug.Disabled, p.Fields.Slug.Hint = was.Slug, true, "Names the course in addresses and directories, so it stays for good."

@@ -16,3 +16,5 @@ func gradebookPath(c string) string      { return coursePath(c) + "/gradebook" }
 func bookSettingsPath(c string) string   { return gradebookPath(c) + "/settings" }
 func bookCanvasPath(c string) string     { return gradebookPath(c) + "/canvas" }
 func bookFilePath(c, form string) string { return gradebookPath(c) + "/" + form }
+
+func releaseSettingsPath(c string) string { return settingsPath(c) + "/releases" }
