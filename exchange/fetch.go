@@ -90,15 +90,52 @@ func (x *Exchange) homeStage(slug, purpose string) (*stage, error) {
 // Fetch lays out the working copy of a released assignment and reports whether it
 // did: whatever has that name in the home already is never touched.
 func (x *Exchange) Fetch(ctx context.Context, w Work) (fresh bool, err error) {
-	defer explain("fetch of "+w.String(), &err)
-	release, err := x.Layout.Release(w.Course, w.Assignment)
+	return x.fetch(ctx, w, x.Layout.Release)
+}
+
+// FetchPrepared is Fetch of a release that was prepared and not yet given out,
+// for whoever may try it before.
+func (x *Exchange) FetchPrepared(ctx context.Context, w Work) (fresh bool, err error) {
+	return x.fetch(ctx, w, x.Layout.StagedRelease)
+}
+
+// Fetched reports whether anything has the working copy's name in the home.
+func (x *Exchange) Fetched(w Work) (yes bool, err error) {
+	defer explain("look for "+w.String(), &err)
+	homePath, err := x.Layout.Home(w.Course, w.Login)
 	if err != nil {
 		return false, err
 	}
-	if there, err := exists(release); err != nil {
+	home, err := tree.Open(homePath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
-	} else if !there {
-		return false, course.Problemf(course.NotFound, "%s has not been released.", w.Assignment)
+	}
+	defer home.Close()
+	return home.Has(w.Assignment)
+}
+
+// given is the tree that working copies are laid out from; NotFound while there
+// is none.
+func given(w Work, from func(course, assignment string) (string, error)) (string, error) {
+	release, err := from(w.Course, w.Assignment)
+	if err != nil {
+		return "", err
+	}
+	there, err := exists(release)
+	if err == nil && !there {
+		err = course.Problemf(course.NotFound, "%s has not been released.", w.Assignment)
+	}
+	return release, err
+}
+
+func (x *Exchange) fetch(ctx context.Context, w Work, from func(course, assignment string) (string, error)) (fresh bool, err error) {
+	defer explain("fetch of "+w.String(), &err)
+	release, err := given(w, from)
+	if err != nil {
+		return false, err
 	}
 	m, err := x.Home(w.Course, w.Login)
 	if err != nil {
@@ -145,15 +182,20 @@ func (x *Exchange) layOut(ctx context.Context, w Work, homePath, release string)
 // StartOver lays out a fresh working copy and keeps the old one beside it; kept is
 // its name, or "" if there was none.
 func (x *Exchange) StartOver(ctx context.Context, w Work, now time.Time) (kept string, err error) {
+	return x.startOver(ctx, w, x.Layout.Release, now)
+}
+
+// StartOverPrepared is StartOver with a release that was prepared and not yet
+// given out.
+func (x *Exchange) StartOverPrepared(ctx context.Context, w Work, now time.Time) (kept string, err error) {
+	return x.startOver(ctx, w, x.Layout.StagedRelease, now)
+}
+
+func (x *Exchange) startOver(ctx context.Context, w Work, from func(course, assignment string) (string, error), now time.Time) (kept string, err error) {
 	defer explain("start over of "+w.String(), &err)
-	release, err := x.Layout.Release(w.Course, w.Assignment)
+	release, err := given(w, from)
 	if err != nil {
 		return "", err
-	}
-	if there, err := exists(release); err != nil {
-		return "", err
-	} else if !there {
-		return "", course.Problemf(course.NotFound, "%s has not been released.", w.Assignment)
 	}
 	m, err := x.Home(w.Course, w.Login)
 	if err != nil {

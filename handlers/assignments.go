@@ -258,6 +258,9 @@ func (s *Site) assignmentFrame(r *http.Request, title, part string) views.PageVi
 	item("Source", "source", sourceState(a))
 	item("Dates & access", "dates", pick(a.DueAt != nil, "done", "todo"))
 	item("Release", "release", releaseState(a))
+	if v.member.ID != 0 {
+		item("Try it", "try", "")
+	}
 	item("Submissions", "submissions", pick(a.ReleasedAt != nil, pick(a.DueAt != nil && now.After(*a.DueAt), "done", "now"), "todo"))
 	item("Autograde", "runs", "")
 	item("Grade", "grade", "")

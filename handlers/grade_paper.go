@@ -83,6 +83,9 @@ func (s *Site) showPaper(w http.ResponseWriter, r *http.Request, status int, rd 
 		Who: paperName(&p.Number, p.Login, p.Name, rd.anonymous), ByStudent: rd.by != "", Grid: gradePath(c, a), Question: rd.key.String(), By: rd.by,
 		NextOpen: gradeNextPath(c, a), Hold: paperPath(c, a, p.Number) + "/hold", Apart: paperPath(c, a, p.Number) + "/apart",
 		Number: strconv.Itoa(p.Number), Rubric: rubricAt(c, a, rd.key, p.Number, rd.by)}
+	if v.member.ID != 0 {
+		page.Running = paperRunningPath(c, a, p.Number)
+	}
 	if !rd.anonymous {
 		page.History = markPath(c, a, p.Login)
 	}

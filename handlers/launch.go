@@ -33,6 +33,9 @@ func (s *Site) openAssignment(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeMember(v); err != nil {
 		return err
 	}
+	if v.staff() {
+		return s.tryOut(w, r)
+	}
 	if v.assignment.ReleasedAt == nil {
 		return course.Problemf(course.Conflict, "This assignment is not released yet, so there is nothing to open.")
 	}
@@ -40,7 +43,7 @@ func (s *Site) openAssignment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.goTo(w, r, row, labPath(v.assignment.Slug, s.firstNotebook(v)))
+	return s.goTo(w, r, row, labPath(v.assignment.Slug, s.firstNotebook(v, s.Exchange.Layout.Release)))
 }
 
 // openWork is the part of opening that must be there before the page is.
@@ -98,6 +101,9 @@ func (s *Site) startWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if row.SubmissionID != 0 {
+		return s.reopenCopy(w, r, row.ID)
+	}
 	started, err := s.Workspaces.Open(r.Context(), spawner.Request{CourseID: v.course.ID, MemberID: v.member.ID, Image: row.Image})
 	if err != nil {
 		return err
@@ -111,6 +117,9 @@ func (s *Site) stopWorkspace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if row.SubmissionID != 0 {
+		return s.discardCopy(w, r)
+	}
 	if err := s.Workspaces.Close(r.Context(), row.ID, spawner.ByStudent); err != nil {
 		return err
 	}
@@ -119,11 +128,11 @@ func (s *Site) stopWorkspace(w http.ResponseWriter, r *http.Request) error {
 }
 
 // ownWorkspace is the visitor's workspace that the path names; anybody else's
-// does not exist.
+// does not exist, nor does a copy of a submission for who no longer teaches.
 func (s *Site) ownWorkspace(r *http.Request) (store.Workspace, error) {
 	v := visitOf(r)
 	row, err := s.Store.WorkspaceIn(r.Context(), v.course.ID, chi.URLParam(r, "workspace"))
-	if err == nil && (row.MemberID != v.member.ID || v.member.ID == 0) {
+	if err == nil && (row.MemberID != v.member.ID || v.member.ID == 0 || row.SubmissionID != 0 && !v.staff()) {
 		err = course.Problemf(course.NotFound, "There is no such workspace.")
 	}
 	return row, err
@@ -152,8 +161,8 @@ func imageOf(v *visit) string {
 
 // firstNotebook is the release's first notebook by name, "" if it has none. The
 // release tells, not the student's folder: theirs may hold anything.
-func (s *Site) firstNotebook(v *visit) string {
-	dir, err := s.Exchange.Layout.Release(v.course.Slug, v.assignment.Slug)
+func (s *Site) firstNotebook(v *visit, release func(course, assignment string) (string, error)) string {
+	dir, err := release(v.course.Slug, v.assignment.Slug)
 	if err != nil {
 		return ""
 	}
@@ -162,14 +171,24 @@ func (s *Site) firstNotebook(v *visit) string {
 		s.Log.Warn("release cannot be listed", "course", v.course.Slug, "assignment", v.assignment.Slug, "error", err)
 		return ""
 	}
-	first := ""
+	var names []string
 	for _, e := range entries {
-		if e.Dir || path.Ext(e.Path) != ".ipynb" {
+		if !e.Dir {
+			names = append(names, e.Path)
+		}
+	}
+	return topNotebook(names)
+}
+
+// topNotebook is the first notebook by name among those in as few folders as any.
+func topNotebook(names []string) (first string) {
+	for _, name := range names {
+		if path.Ext(name) != ".ipynb" {
 			continue
 		}
-		deeper := strings.Count(e.Path, "/") - strings.Count(first, "/")
-		if first == "" || deeper < 0 || (deeper == 0 && e.Path < first) {
-			first = e.Path
+		deeper := strings.Count(name, "/") - strings.Count(first, "/")
+		if first == "" || deeper < 0 || (deeper == 0 && name < first) {
+			first = name
 		}
 	}
 	return first

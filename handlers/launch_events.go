@@ -62,6 +62,9 @@ func (s *Site) launchView(r *http.Request, row store.Workspace, next string, p s
 	default:
 		out.Refresh = true
 	}
+	if row.SubmissionID != 0 {
+		launchCopy(v.course.Slug, &out, p)
+	}
 	now := true
 	for _, st := range launchSteps {
 		state := "todo"
@@ -99,7 +102,11 @@ func (s *Site) launchEvents(w http.ResponseWriter, r *http.Request) error {
 			_ = out.json("ready", map[string]string{"url": launchPath(v.course.Slug, row.ID, next)})
 			return nil
 		case p.State.Resting():
-			_ = out.json("failed", map[string]string{"text": p.Text, "retry": launchPath(v.course.Slug, row.ID, next)})
+			text := p.Text
+			if row.SubmissionID != 0 {
+				text = copyText(p)
+			}
+			_ = out.json("failed", map[string]string{"text": text, "retry": launchPath(v.course.Slug, row.ID, next)})
 			return nil
 		}
 		if err := out.json("step", stepEvent(p)); err != nil {

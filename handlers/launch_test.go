@@ -37,8 +37,9 @@ func (f *fakeSpawner) Open(ctx context.Context, r spawner.Request) (spawner.Row,
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opened++
-	w, err := f.store.AddWorkspace(ctx, store.Workspace{ID: strings.ToLower(rand.Text()[:16]), CourseID: r.CourseID, MemberID: r.MemberID, Image: r.Image, State: string(f.state)})
-	return spawner.Row{ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, Image: w.Image, State: f.state}, err
+	w, err := f.store.AddWorkspace(ctx, store.Workspace{ID: strings.ToLower(rand.Text()[:16]), CourseID: r.CourseID, MemberID: r.MemberID, SubmissionID: r.SubmissionID, Image: r.Image,
+		State: string(f.state), QueuedAt: time.Now()})
+	return spawner.Row{ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, SubmissionID: w.SubmissionID, Image: w.Image, State: f.state}, err
 }
 
 func (f *fakeSpawner) Watch(ctx context.Context, _ string) <-chan spawner.Progress {
@@ -73,7 +74,8 @@ func (f *fakeSpawner) Close(_ context.Context, id string, _ spawner.Reason) erro
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = append(f.closed, id)
-	return nil
+	_, err := f.store.Pool().Exec(context.Background(), `update workspaces set state = 'stopped' where id = $1 and submission_id is not null`, id)
+	return err
 }
 
 func (f *fakeSpawner) Touch(string, time.Time) {}

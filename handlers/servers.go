@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"lectern/course"
@@ -26,7 +27,7 @@ func (s *Site) servers(w http.ResponseWriter, r *http.Request) error {
 	page.Page.Width = "wide"
 	running := 0
 	for _, row := range rows {
-		line := views.ServerRow{ID: row.ID, Login: row.Login, Name: row.Name, Image: row.Image}
+		line := views.ServerRow{ID: row.ID, Login: row.Login, Name: row.Name, Image: imageText(row.Image), CopyOf: row.CopyOf}
 		line.State, line.StateText = serverState(spawner.State(row.State))
 		if !row.StartedAt.IsZero() {
 			line.Since = when(row.StartedAt, now, loc)
@@ -55,7 +56,7 @@ func (s *Site) stopServers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	stopped := 0
+	stopped, copies := 0, 0
 	for _, row := range rows {
 		if (all && !isIdle(row, s.Now())) || (!all && row.ID != id) {
 			continue
@@ -64,17 +65,35 @@ func (s *Site) stopServers(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		stopped++
+		if row.CopyOf != "" {
+			copies++
+		}
 		if err := s.Store.Record(r.Context(), course.Activity{Actor: v.user.ID, CourseID: v.course.ID, MemberID: row.MemberID,
 			Verb: "stopped a workspace", Detail: row.Image}); err != nil {
 			return err
 		}
 	}
 	text := plural(stopped, "workspace") + " stopped. Everything that was saved is kept."
+	switch {
+	case copies == stopped:
+		text = "The copy is stopped and what was tried in it is gone. The submission is as it was handed in."
+	case copies > 0:
+		text = plural(stopped, "workspace") + " stopped. Everything that students saved is kept; throw-away copies of submissions are gone."
+	}
 	if stopped == 0 {
 		text = "Nothing to stop: no such workspace is running any more."
 	}
 	s.flash(r, "good", text)
 	return seeOther(w, r, serversPath(v.course.Slug))
+}
+
+// imageText is an image as a table names it: of one that is known by its
+// content alone, the beginning.
+func imageText(image string) string {
+	if digest, ok := strings.CutPrefix(image, "sha256:"); ok && len(digest) > 12 {
+		return "sha256:" + digest[:12]
+	}
+	return image
 }
 
 func isIdle(row store.Server, now time.Time) bool {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -58,6 +59,7 @@ type Site struct {
 	work     *Work
 	content  *content
 	submits  *singleflight.Group
+	copying  *sync.Mutex // a throw-away copy is being opened
 	sessions *scs.SessionManager
 	limits   *limits
 	hasher   *hasher
@@ -80,6 +82,7 @@ func New(s Site) *Site {
 	site.hasher = newHasher()
 	site.doors = newDoors(site.Config)
 	site.submits = new(singleflight.Group)
+	site.copying = new(sync.Mutex)
 	site.work = newWork(site.Config, site.Store, site.Workspaces, site.Log, site.Now)
 	site.content = &content{origins: site.Content, site: site.SiteURL.String(), store: site.Store, exchange: site.Exchange,
 		render: site.Render, log: site.Log, now: site.Now}

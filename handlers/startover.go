@@ -24,6 +24,9 @@ func (s *Site) startOver(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeMember(v); err != nil {
 		return err
 	}
+	if v.staff() {
+		return s.tryAgain(w, r)
+	}
 	kept, err := s.Exchange.StartOver(r.Context(), workOf(v), s.Now())
 	if err != nil {
 		return err
@@ -35,10 +38,15 @@ func (s *Site) startOver(w http.ResponseWriter, r *http.Request) error {
 		MemberID: v.member.ID, Verb: "started over", Detail: kept}); err != nil {
 		return err
 	}
+	s.flash(r, "good", startedOver(kept))
+	return seeOther(w, r, assignmentPath(v.course.Slug, v.assignment.Slug))
+}
+
+// startedOver says what became of the earlier folder; "" if there was none.
+func startedOver(kept string) string {
 	text := "You have the assignment's files as they were given out."
 	if kept != "" {
 		text += " Your earlier folder is now called " + kept + "."
 	}
-	s.flash(r, "good", text)
-	return seeOther(w, r, assignmentPath(v.course.Slug, v.assignment.Slug))
+	return text
 }

@@ -150,5 +150,5 @@ func startOverConfirm(v *visit) views.ConfirmView {
 	return views.ConfirmView{ID: "start-over", Title: "Start " + v.assignment.Title + " over?",
 		Text:   "You get the assignment's files as they were given out.",
 		Keeps:  "Your folder “" + a + "” is kept beside the new one under another name, and all submissions are kept.",
-		Button: "Start over", Kind: "danger", Action: startOverPath(c, a), Back: assignmentPath(c, a)}
+		Button: "Start over", Kind: "danger", Action: startOverPath(c, a), Back: pick(v.staff(), tryPath(c, a), assignmentPath(c, a))}
 }

@@ -44,6 +44,9 @@ func (s *Site) submission(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Notes = chosen.Notes
 	page.Zip = fmt.Sprintf("%s/%d.zip", self, chosen.ID)
+	if v.member.ID != 0 { // a copy belongs to somebody of the course
+		page.Running = openRunningPath(v.course.Slug, v.assignment.Slug, v.subject.Login, chosen.ID)
+	}
 	name := r.FormValue("file")
 	if name == "" {
 		name = firstShown(chosen.Files)
@@ -106,17 +109,9 @@ func (s *Site) neighbours(r *http.Request, base string, page *views.SubmissionVi
 // submissionZip streams one attempt, whichever, with its timestamp.txt.
 func (s *Site) submissionZip(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	missing := course.Problemf(course.NotFound, "There is no such submission.")
-	id, err := strconv.ParseInt(strings.TrimSuffix(chi.URLParam(r, "attempt"), ".zip"), 10, 64)
-	if err != nil {
-		return missing
-	}
-	sub, err := s.Store.Submission(r.Context(), v.assignment.ID, course.SubmissionID(id))
+	sub, err := s.attempt(r)
 	if err != nil {
 		return err
-	}
-	if sub.MemberID != v.subject.ID {
-		return missing
 	}
 	item, err := downloadOf(v, sub)
 	if err != nil {
@@ -125,6 +120,21 @@ func (s *Site) submissionZip(w http.ResponseWriter, r *http.Request) error {
 	return s.sendZip(w, r, fmt.Sprintf("%s-%s-%s", v.course.Slug, v.assignment.Slug, v.subject.Login), func() error {
 		return s.Exchange.ZipSubmissions(r.Context(), w, v.course.Slug, item)
 	})
+}
+
+// attempt is the submission of {login} that the pattern names.
+func (s *Site) attempt(r *http.Request) (course.Submission, error) {
+	v := visitOf(r)
+	missing := course.Problemf(course.NotFound, "There is no such submission.")
+	id, err := strconv.ParseInt(strings.TrimSuffix(chi.URLParam(r, "attempt"), ".zip"), 10, 64)
+	if err != nil {
+		return course.Submission{}, missing
+	}
+	sub, err := s.Store.Submission(r.Context(), v.assignment.ID, course.SubmissionID(id))
+	if err == nil && sub.MemberID != v.subject.ID {
+		err = missing
+	}
+	return sub, err
 }
 
 // downloadOf names the attempt's snapshot for a zip.

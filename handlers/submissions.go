@@ -45,6 +45,13 @@ func (s *Site) submissions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	up, err := s.Store.CopiesUp(r.Context(), v.member.ID)
+	if err != nil {
+		return err
+	}
+	if len(up) > 0 {
+		page.Copies = runningPath(v.course.Slug)
+	}
 	page.Autograde = runsPath(v.course.Slug, v.assignment.Slug)
 	for _, row := range rows {
 		out := s.submissionRow(v, base, row)
@@ -146,6 +153,9 @@ func (s *Site) submissionRow(v *visit, base string, row store.SubmissionRow) vie
 		out.Extension = "due " + shortTime(*row.OwnDueAt, now, loc)
 	}
 	out.Handed = row.SubmissionID != nil
+	if out.Handed && v.member.ID != 0 {
+		out.Running = openRunningPath(v.course.Slug, v.assignment.Slug, row.Login, *row.SubmissionID)
+	}
 	return out
 }
 

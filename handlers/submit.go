@@ -25,7 +25,7 @@ const submitsAnHour = 30
 // submitPage asks before submitting, for those without scripts.
 func (s *Site) submitPage(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	if err := mustBeMember(v); err != nil {
+	if err := mayHandIn(v); err != nil {
 		return err
 	}
 	subs, err := s.Store.SubmissionsOf(r.Context(), v.assignment.ID, v.member.ID)
@@ -42,7 +42,7 @@ func (s *Site) submitPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) submit(w http.ResponseWriter, r *http.Request) error {
 	at := s.Now().UTC().Truncate(time.Microsecond) // the time of record: the visitor has just been recognised
 	v := visitOf(r)
-	if err := mustBeMember(v); err != nil {
+	if err := mayHandIn(v); err != nil {
 		return err
 	}
 	form, err := uuid.Parse(r.FormValue("key"))

@@ -51,12 +51,15 @@ func (w *Work) refuse(rw http.ResponseWriter, r *http.Request, status int, v ref
 func (w *Work) down(rw http.ResponseWriter, r *http.Request, g store.Grant, status int) {
 	v := refusal{Title: "Your workspace is not running",
 		Text: "Everything you had saved is there. Start the workspace again to go on."}
+	if g.Copy {
+		v.Title, v.Text = "This copy is not running", "It was a throw-away copy: what was changed in it is gone. The submission is as it was handed in."
+	}
 	if g.CourseSlug != "" {
 		next := ""
 		if r.Method == http.MethodGet {
 			next = "?" + url.Values{"next": {safePath(r.URL.RequestURI())}}.Encode()
 		}
-		v.Link, v.LinkText = w.site.String()+workspacePath(g.CourseSlug, g.WorkspaceID)+next, "Start it again"
+		v.Link, v.LinkText = w.site.String()+workspacePath(g.CourseSlug, g.WorkspaceID)+next, pick(g.Copy, "Open a new copy", "Start it again")
 	}
 	w.refuse(rw, r, status, v)
 }

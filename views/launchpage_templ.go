@@ -11,14 +11,22 @@ import templruntime "github.com/a-h/templ/runtime"
 // LaunchPageView is the page on which a workspace starts. Refresh asks again for those without scripts; Start, when set,
 // is where the button of a workspace at rest posts to.
 type LaunchPageView struct {
-	Page     PageView
-	Title    string
-	Sub      string
-	Launch   LaunchView
-	Refresh  bool
-	Start    string
-	Back     string
-	BackText string
+	Page      PageView
+	Title     string
+	Sub       string
+	Launch    LaunchView
+	Refresh   bool
+	Start     string
+	StartText string // empty is "Start it"
+	Back      string
+	BackText  string
+}
+
+func startText(text string) string {
+	if text == "" {
+		return "Start it"
+	}
+	return text
 }
 
 func LaunchPage(v LaunchPageView) templ.Component {
@@ -67,7 +75,7 @@ func LaunchPage(v LaunchPageView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = PostButton(v.Start, ButtonView{Text: "Start it", Kind: "primary", Size: "large", Icon: "play", Busy: "Starting…"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = PostButton(v.Start, ButtonView{Text: startText(v.StartText), Kind: "primary", Size: "large", Icon: "play", Busy: "Starting…"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -94,7 +102,7 @@ func LaunchPage(v LaunchPageView) templ.Component {
 			var templ_7745c5c3_Var3 templ.SafeURL
 			templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinURLErrs(v.Back)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/launchpage.templ`, Line: 31, Col: 20}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/launchpage.templ`, Line: 39, Col: 20}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 			if templ_7745c5c3_Err != nil {
@@ -107,7 +115,7 @@ func LaunchPage(v LaunchPageView) templ.Component {
 			var templ_7745c5c3_Var4 string
 			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(v.BackText)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/launchpage.templ`, Line: 31, Col: 43}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/launchpage.templ`, Line: 39, Col: 43}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 			if templ_7745c5c3_Err != nil {
