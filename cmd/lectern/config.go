@@ -22,7 +22,8 @@ type config struct {
 	DatabaseURL string           // empty: a private cluster below Data
 	Data        string           // the data root, as this process sees it
 	DataHost    string           // the data root, as the container engine's host sees it
-	Spawner     string           // docker or process
+	Spawner     string           // docker, swarm or process
+	Engine      engineConfig     // of workspaces, if not this machine's own
 	SpawnerDoor string           // socket of the spawner process; empty: this process has the engine itself
 	PeerUser    int              // who may come to that socket, beside its owner; -1 is nobody
 	PeerGroup   int              // likewise
@@ -76,7 +77,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		SiteURL:     parse(r, "LECTERN_SITE_URL", "http://localhost:8000", parseSite),
 		DatabaseURL: r.text("LECTERN_DATABASE_URL", ""),
 		Data:        parse(r, "LECTERN_DATA", "data", filepath.Abs),
-		Spawner:     parse(r, "LECTERN_SPAWNER", "docker", oneOf("docker", "process")),
+		Spawner:     parse(r, "LECTERN_SPAWNER", "docker", oneOf("docker", "swarm", "process")),
+		Engine:      readEngine(r),
 		SpawnerDoor: r.text("LECTERN_SPAWNER_SOCKET", ""),
 		PeerUser:    parse(r, "LECTERN_SPAWNER_PEER_USER", "", parseUser),
 		PeerGroup:   parse(r, "LECTERN_SPAWNER_PEER_GROUP", "", parseGroup),

@@ -46,7 +46,10 @@ func (h *house) newEngine() (container.Engine, error) {
 		h.log.Warn("workspaces are processes of this machine, without limits and without isolation: for one person who tries Lectern")
 		return container.NewProcess(container.ProcessOptions{Data: data, Dir: filepath.Join(h.cfg.Data, "processes"), Log: h.log}), nil
 	}
-	return container.NewDocker(container.DockerOptions{
+	if h.cfg.Spawner == "swarm" {
+		return h.newSwarm()
+	}
+	return container.NewDocker(container.DockerOptions{Host: h.cfg.Engine.Host, Certs: h.cfg.Engine.Certs,
 		Network: h.cfg.Network, Data: data, Secrets: filepath.Join(h.cfg.Data, "secrets"), Log: h.log})
 }
 
