@@ -52,6 +52,8 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/settings", instructor, s.courseSettings},
 		{post, "/courses/{course}/settings", instructor, s.saveCourse},
 		{post, "/courses/{course}/settings/archive", instructor, s.archiveCourse},
+		{get, "/courses/{course}/settings/releases", instructor, s.releaseSettings},
+		{post, "/courses/{course}/settings/releases", instructor, s.saveReleaseSettings},
 		{get, "/courses/{course}/activity", instructor, s.activity},
 
 		{get, "/courses/{course}/roster", instructor, s.roster},
