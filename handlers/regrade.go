@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -24,6 +25,15 @@ func regradePoints(p *float64, excused bool) string {
 		return "no points yet"
 	}
 	return pointsText(*p)
+}
+
+// pointsOutOf is the same with what could be had: "2 of 3".
+func pointsOutOf(p *float64, excused bool, most float64) string {
+	text := regradePoints(p, excused)
+	if p != nil && !excused {
+		text += " of " + pointsText(most)
+	}
+	return text
 }
 
 // regradeChange is what an answer did to the points: "1 → 2", or the points alone.
@@ -66,10 +76,7 @@ func (s *Site) fillRegrades(r *http.Request, page *views.StudentAssignmentView) 
 	}
 	for _, q := range terms.Questions {
 		row := add(q.Key())
-		row.Points = regradePoints(q.Shown(), q.Excused)
-		if q.Shown() != nil {
-			row.Points += " of " + pointsText(q.Max)
-		}
+		row.Points = pointsOutOf(q.Shown(), q.Excused, q.Max)
 		if open {
 			row.Ask = askRegradePath(c, a, q.Key())
 		}
@@ -79,6 +86,9 @@ func (s *Site) fillRegrades(r *http.Request, page *views.StudentAssignmentView) 
 		link := views.RegradeLink{State: state[0], StateText: state[1], URL: myRegradePath(c, a, g.ID)}
 		if g.State == "answered" && terms.ReturnedAt != nil {
 			link.Changed = regradeChange(g)
+			if page.Feedback != nil && len(page.Feedback.Files) > 0 && strings.Contains(link.Changed, "→") {
+				section.Note = "The feedback files are as they were returned. The points here are the ones that hold."
+			}
 		}
 		row.Requests = append(row.Requests, link)
 		if g.Open() {

@@ -82,7 +82,7 @@ func (s *Site) showRegrade(w http.ResponseWriter, r *http.Request, status int, g
 		page.Note = "The feedback of this student is withdrawn. The request stays; the student sees an answer when the feedback is returned again."
 	}
 	if g.Number != nil && mark != nil {
-		page.Work = views.LinkView{Text: "Look at the answer", Size: "small", Icon: "clipboard-check", URL: gradeAt(v.course.Slug, g.Assignment, *g.Number, g.QuestionKey, "")}
+		page.Work = views.LinkView{Text: "Open on the marking screen", Size: "small", Icon: "clipboard-check", URL: gradeAt(v.course.Slug, g.Assignment, *g.Number, g.QuestionKey, "")}
 	}
 	if g.Open() {
 		panel := s.regradeForm(v, g, mark)

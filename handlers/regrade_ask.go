@@ -41,7 +41,7 @@ func (s *Site) showAskRegrade(w http.ResponseWriter, r *http.Request, status int
 	page := s.coursePage(r, "Ask for a regrade", "")
 	page.Width = "narrow"
 	page.Crumbs = append(page.Crumbs[:len(page.Crumbs)-1], views.Crumb{Text: v.assignment.Title, URL: assignmentPath(c, a)}, views.Crumb{Text: "Ask for a regrade"})
-	ask := views.RegradeAskView{Page: page, Question: mark.Question, Notebook: mark.Notebook, Points: regradePoints(mark.Shown(), mark.Excused) + " of " + pointsText(mark.Max),
+	ask := views.RegradeAskView{Page: page, Question: mark.Question, Notebook: mark.Notebook, Points: pointsOutOf(mark.Shown(), mark.Excused, mark.Max),
 		Action: askRegradePath(c, a, mark.Key()), Key: key, Errors: errs, Back: assignmentPath(c, a) + "#regrades",
 		Reason: views.FieldView{Name: "reason", Label: "What should be looked at again?", Value: text, Rows: 8, Error: errorOf(errs, "reason"),
 			Hint: fmt.Sprintf("Say which part of your answer you think was misjudged, and why. Plain text, at most %d characters.", course.MaxRegradeText)}}

@@ -61,7 +61,7 @@ func regradesWait(n int) string {
 
 func (s *Site) regradeRow(v *visit, g store.Regrade, anonymous bool) views.RegradeRow {
 	c, state := v.course.Slug, regradeStates[g.State]
-	row := views.RegradeRow{Who: paperName(g.Number, g.Login, g.Name, anonymous), Assignment: g.Title, Question: g.Question, Notebook: g.Notebook,
+	row := views.RegradeRow{Who: paperName(g.Number, g.Login, g.Name, anonymous), WhoLabel: pick(anonymous, "Paper", "Student"), Assignment: g.Title, Question: g.Question, Notebook: g.Notebook,
 		Reason: strings.ToValidUTF8(clip(g.Reason, regradeBegin), ""), Asked: when(g.AskedAt, s.Now(), v.course.Location()), State: state[0], StateText: state[1],
 		Points: regradeChange(g) + " of " + pointsText(g.Max), Grader: regradeGrader(g), Mine: g.Open() && g.Mine, URL: regradePath(c, g.ID), History: regradePath(c, g.ID)}
 	if len(g.Reason) > len(row.Reason) {
