@@ -21,6 +21,7 @@ import (
 type doored struct {
 	*program
 	socket  string
+	engine  string // DOCKER_HOST of the spawner process
 	spawner *exec.Cmd
 	said    *bytes.Buffer
 }
@@ -30,7 +31,7 @@ func newDoored(t testing.TB) *doored {
 	dir, err := os.MkdirTemp("", "door") // short: a socket's path holds 107 bytes
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := &doored{socket: filepath.Join(dir, "spawner.sock"), said: new(bytes.Buffer)}
+	d := &doored{socket: filepath.Join(dir, "spawner.sock"), engine: os.Getenv("DOCKER_HOST"), said: new(bytes.Buffer)}
 	d.program = newProgram(t, "LECTERN_SPAWNER_SOCKET="+d.socket, "DOCKER_HOST=unix:///nowhere/docker.sock")
 	d.guard()
 	t.Cleanup(func() {
@@ -46,7 +47,7 @@ func newDoored(t testing.TB) *doored {
 func (d *doored) guard() {
 	d.t.Helper()
 	d.spawner = exec.Command(d.binary, "spawner")
-	d.spawner.Env = append(d.env[:len(d.env):len(d.env)], "DOCKER_HOST="+os.Getenv("DOCKER_HOST"))
+	d.spawner.Env = append(d.env[:len(d.env):len(d.env)], "DOCKER_HOST="+d.engine)
 	d.spawner.Stderr = d.said
 	must(d.t, d.spawner.Start())
 	enginetest.Await(d.t, "the spawner process to listen", func() bool {
