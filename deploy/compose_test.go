@@ -70,6 +70,8 @@ func TestComposeServesTheSiteThroughItsProxy(t *testing.T) {
 			t.Errorf("listen_addresses = %q, want none", out)
 		}
 	})
+	t.Run("the web's container cannot reach the engine", s.webHasNoEngine)
+	t.Run("a workspace starts by its row and survives the spawner", s.workspaceByRow)
 	t.Run("data survives the containers", func(t *testing.T) {
 		count := []string{"exec", "-T", "postgres", "psql", "-U", "lectern", "-Atc",
 			"select count(*) from information_schema.tables where table_schema = 'public'"}
@@ -106,6 +108,9 @@ func up(t *testing.T) *stack {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.compose("logs", "--no-color", "--tail=50"))
+		}
+		for _, id := range strings.Fields(s.docker("ps", "-aq", "--filter", "network="+s.project)) {
+			s.docker("rm", "-f", id)
 		}
 		s.compose("down", "-v")
 		_ = exec.Command("docker", "network", "rm", s.project).Run() // made by Lectern, if it got that far
