@@ -16,6 +16,7 @@ import (
 	"lectern/spawner/container"
 	"lectern/spawner/remote"
 	"lectern/store"
+	"lectern/store/cluster"
 )
 
 type spawnerCmd struct {
@@ -118,7 +119,10 @@ func readOnly(cfg config) (string, error) {
 	const setting = "default_transaction_read_only"
 	text := cfg.DatabaseURL
 	if text == "" { // the private cluster of the Lectern beside us
-		text = "postgres:///lectern?" + url.Values{"host": {filepath.Join(cfg.Data, "postgres", "socket")}, "user": {"lectern"}, "sslmode": {"disable"}}.Encode()
+		var err error
+		if text, err = cluster.URL(filepath.Join(cfg.Data, "postgres"), "lectern"); err != nil {
+			return "", err
+		}
 	}
 	if !strings.Contains(text, "://") { // host=… dbname=…
 		return text + " " + setting + "=on", nil

@@ -60,9 +60,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("cluster: prepare %s: %w", dir, err)
 	}
-	c.URL = (&url.URL{Scheme: "postgres", Host: "", Path: "/postgres", RawQuery: url.Values{
-		"host": {c.socket}, "user": {"lectern"}, "sslmode": {"disable"},
-	}.Encode()}).String()
+	c.URL = c.url("postgres")
 	if err := c.own(ctx); err != nil {
 		return nil, err
 	}
@@ -74,6 +72,37 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("cluster: %w; its log ends:\n%s", err, c.LogTail())
 	}
 	return c, nil
+}
+
+// URL is where the named database of the cluster in dir is, for a program that
+// does not run the cluster itself. It asks nobody whether it is there.
+func URL(dir, name string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	c := &Cluster{dir: dir}
+	c.place()
+	return c.url(name), nil
+}
+
+func (c *Cluster) url(name string) string {
+	return (&url.URL{Scheme: "postgres", Host: "", Path: "/" + name, RawQuery: url.Values{
+		"host": {c.socket}, "user": {"lectern"}, "sslmode": {"disable"},
+	}.Encode()}).String()
+}
+
+// place decides where the cluster and its socket are.
+func (c *Cluster) place() {
+	if os.Geteuid() == 0 && closed(filepath.Dir(c.dir)) {
+		// Root's own home, say: the account the server runs as may not walk through it.
+		c.dir = filepath.Join("/var/lib/lectern", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(c.dir)))[:25])
+	}
+	c.socket = filepath.Join(c.dir, "socket")
+	if len(c.socket) > 80 { // a Unix socket's path holds 107 bytes at most
+		sum := fmt.Sprintf("%x", []byte(c.dir))
+		c.socket = filepath.Join(os.TempDir(), "lectern-pg-"+sum[max(0, len(sum)-24):])
+	}
 }
 
 // own makes sure that no other program runs this cluster, and ends a server that
@@ -106,20 +135,12 @@ func (c *Cluster) prepare(ctx context.Context) error {
 			return err
 		}
 		c.cred = cred
-		if closed(filepath.Dir(c.dir)) {
-			// Root's own home, say: the account below may not walk through it.
-			c.dir = filepath.Join("/var/lib/lectern", fmt.Sprintf("postgres-%x", sha256.Sum256([]byte(c.dir)))[:25])
-		}
 	}
+	c.place()
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err
 	}
 	data := filepath.Join(c.dir, "data")
-	c.socket = filepath.Join(c.dir, "socket")
-	if len(c.socket) > 80 { // a Unix socket's path holds 107 bytes at most
-		sum := fmt.Sprintf("%x", []byte(c.dir))
-		c.socket = filepath.Join(os.TempDir(), "lectern-pg-"+sum[max(0, len(sum)-24):])
-	}
 	for _, d := range []string{data, c.socket} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return err
