@@ -24,7 +24,7 @@ type Due struct {
 	DueAt        time.Time
 }
 
-// DueWork lists work that was opened in time, whose due time has come and that
+// DueWork lists students' work that was opened in time, whose due time has come and that
 // was not collected for that time yet, at most limit of it, the longest due
 // first. Of work first opened later there was nothing to collect then.
 func (s *Store) DueWork(ctx context.Context, now time.Time, limit int) ([]Due, error) {
@@ -45,16 +45,20 @@ func (s *Store) DueWork(ctx context.Context, now time.Time, limit int) ([]Due, e
 		)
 		select d.assignment_id, d.member_id, d.due_at
 		from due d join assignments a on a.id = d.assignment_id and a.released_at is not null and a.archived_at is null
+		join members m on m.id = d.member_id and m.role = 'student'
 		where d.fetched_at <= d.due_at
 			and not exists (select from river_job j where j.kind = 'collect' and j.finalized_at is null
 				and j.args @> jsonb_build_object('assignment_id', d.assignment_id, 'member_id', d.member_id))
 		order by 3, 1, 2 limit $2`, now, limit)
 }
 
-// OpenedWork lists the members whose live work can be collected.
+// OpenedWork lists the students whose live work can be collected; what the staff
+// try out is not.
 func (s *Store) OpenedWork(ctx context.Context, id course.AssignmentID) ([]course.MemberID, error) {
 	type row struct{ MemberID course.MemberID }
-	rows, err := many[row](ctx, s.db, "opened work", `select member_id from works where assignment_id = $1 order by 1`, id)
+	rows, err := many[row](ctx, s.db, "opened work", `
+		select w.member_id from works w join members m on m.id = w.member_id and m.role = 'student'
+		where w.assignment_id = $1 order by 1`, id)
 	out := make([]course.MemberID, len(rows))
 	for i, r := range rows {
 		out[i] = r.MemberID
