@@ -37,6 +37,8 @@ var rooms = map[string][]string{
 	"spawner/rowstest":                         {"spawner", "course"},
 	"spawner/container/enginetest":             {"spawner/container"},
 	"spawner/container/enginetest/jupyterstub": {},
+	// Files for operators; no engine is asked.
+	"spawner/container/certs": {},
 	// Tests alone: real swarms in namespaces of their own.
 	"spawner/container/swarmtest": {},
 	"views":                       {"static", "course", "course/notebook"},

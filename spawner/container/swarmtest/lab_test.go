@@ -59,6 +59,14 @@ func (l *lab) open(t *testing.T) {
 // start puts machine n on the switch and boots its engine.
 func (l *lab) start(t *testing.T, n int, flags ...string) *machine {
 	t.Helper()
+	m := l.plug(t, n, flags...)
+	m.boot()
+	return m
+}
+
+// plug puts machine n on the switch.
+func (l *lab) plug(t *testing.T, n int, flags ...string) *machine {
+	t.Helper()
 	l.open(t)
 	m := &machine{t: t, n: n, dir: filepath.Join(l.dir, "m"+strconv.Itoa(n)), flags: flags}
 	must(t, os.MkdirAll(m.dir, 0o755))
@@ -82,7 +90,6 @@ func (l *lab) start(t *testing.T, n int, flags ...string) *machine {
 	must(t, run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(m.holder.Process.Pid)))
 	must(t, run("ip", "link", "set", link, "master", "br0", "up"))
 	await(t, "the machine's address", func() bool { _, err := os.Stat(m.dir + "/up"); return err == nil })
-	m.boot()
 	return m
 }
 
