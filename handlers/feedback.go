@@ -134,14 +134,14 @@ func withdrawConfirm(v *visit, id string, rows []store.FeedbackRow) views.Confir
 	}
 	confirm := views.ConfirmView{ID: id, Title: "Withdraw the feedback of " + who + "?",
 		Text:   "It disappears from the student's page and workspace at once. Who has downloaded it already keeps that copy.",
-		Keeps:  "The marks stay as they are, and the files wait here to be returned again.",
+		Keeps:  "The marks stay as they are, and the files wait here to be returned again. Requests for a regrade stay too.",
 		Button: "Withdraw", Kind: "danger", Action: withdrawPath(c, a), Back: feedbackPath(c, a)}
 	for _, f := range rows {
 		newer = newer || f.StagedAt != nil && len(f.ReturnedFiles) > 0
 		confirm.Fields = append(confirm.Fields, views.Option{Value: "login", Text: f.Login})
 	}
 	if newer {
-		confirm.Keeps = "The marks stay as they are, and the newer files that wait here stay."
+		confirm.Keeps = "The marks stay as they are, and the newer files that wait here stay. Requests for a regrade stay too."
 		confirm.Loses = "The returned files themselves: newer ones have been uploaded in their place."
 	}
 	return confirm

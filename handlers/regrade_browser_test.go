@@ -16,6 +16,12 @@ import (
 // folder that LECTERN_PICTURES names. No page may be wider than a phone.
 func (g *gradingDesk) picture(ctx context.Context, name string) {
 	g.t.Helper()
+	axe, err := os.ReadFile("../views/testdata/axe.min.js")
+	g.must(err)
+	g.must(chromedp.Do(ctx, chromedp.Sleep(100*time.Millisecond)))
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](string(axe))); err != nil {
+		g.t.Fatal(err)
+	}
 	dir := os.Getenv("LECTERN_PICTURES")
 	for _, at := range []struct {
 		name   string
@@ -23,17 +29,23 @@ func (g *gradingDesk) picture(ctx context.Context, name string) {
 		scheme string
 	}{{"", 1440, "light"}, {"-dark", 1440, "dark"}, {"-390", 390, "light"}, {"-390-dark", 390, "dark"}} {
 		g.must(chromedp.Do(ctx, chromedp.EmulateViewport(at.width, 900)))
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: at.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+		g.must(err)
 		if at.width == 390 {
 			if wide := g.eval(ctx, `String(document.documentElement.scrollWidth > 391 ? document.documentElement.scrollWidth : "")`); wide != "" {
 				g.t.Errorf("%s is %s pixels wide on a phone", name, wide)
 			}
 		}
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}).then((r) =>
+			r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
+		g.must(err)
+		if found != "" {
+			g.t.Errorf("%s%s, axe found:\n%s", name, at.name, found)
+		}
 		if dir == "" {
 			continue
 		}
-		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: at.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
-		g.must(err)
 		png, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
 		g.must(err)
 		g.must(os.WriteFile(filepath.Join(dir, "regrade-"+name+at.name+".png"), png, 0o644))

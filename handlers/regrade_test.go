@@ -128,6 +128,11 @@ func TestARegradeFromAskingToSeeing(t *testing.T) {
 	grader.get("/").lacks(t, "home", "waits for you")
 	// What else has changed still waits to be returned; returning shows it.
 	teacher.get(feedbackURL).plain().has(t, "feedback", "a changed mark")
+	grader.get(ps1Path+"/marks/student").plain().has(t, "the history of the marks", "regrade request")
+	if n := g.count(`select count(*) from mark_events e join feedbacks f using (assignment_id, member_id) where e.id > f.marks_upto
+		and f.returned_questions @> jsonb_build_array(jsonb_build_object('event', e.id))`); n != 1 {
+		t.Errorf("%d marks are shown before their turn, want the answer's", n)
+	}
 	g.giveBack("student")
 	student.get(ps1Path).plain().has(t, "after the next return", "4.5 of 5 points", "2 of 2")
 }

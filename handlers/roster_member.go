@@ -170,7 +170,7 @@ func (s *Site) changeMember(w http.ResponseWriter, r *http.Request) error {
 func dropConfirm(v *visit) views.ConfirmView {
 	path := memberPath(v.course.Slug, v.subject.Login)
 	return views.ConfirmView{ID: "drop", Title: "Drop " + cmp.Or(v.subject.Name, v.subject.Login) + "?", Text: "They no longer see the course.",
-		Keeps:  "Everything they handed in, their marks and their files are kept. You can restore them at any time.",
+		Keeps:  "Everything they handed in, their marks, their files and their requests for a regrade are kept. You can restore them at any time.",
 		Button: "Drop from the course", Kind: "danger", Action: path + "/drop", Back: path}
 }
 

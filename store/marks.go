@@ -172,7 +172,8 @@ type MarkEvent struct {
 
 const markEvents = `
 	select e.id, e.notebook, e.question, e.points, e.comment, e.source, e.reason, u.login as by, e.at,
-		f.returned_at is not null and e.id <= f.marks_upto as shown
+		f.returned_at is not null and (e.id <= f.marks_upto
+			or f.returned_questions @> jsonb_build_array(jsonb_build_object('event', e.id))) as shown -- the latter with the answer to a regrade request
 	from mark_events e left join users u on u.id = e.actor
 	left join feedbacks f on f.assignment_id = e.assignment_id and f.member_id = e.member_id
 	where e.assignment_id = $1`
