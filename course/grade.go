@@ -201,8 +201,8 @@ func (t Total) Points() *float64 {
 		return nil
 	case t.Whole != nil:
 		return t.Whole
-	case t.Earned == nil:
-		return nil
+	case t.Earned == nil || t.Lost == 0:
+		return t.Earned
 	}
 	p := *t.Earned - t.Penalty()
 	return &p

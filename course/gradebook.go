@@ -66,8 +66,9 @@ func (b Book) Total(entries []BookEntry) BookTotal {
 		groups = []BookGroup{{Weight: 1}}
 	}
 	sum, weight := 0.0, 0.0
+	own := make([]int, 0, len(entries))
 	for _, g := range groups {
-		var own []int
+		own = own[:0]
 		for i, e := range entries {
 			if _, ok := e.counts(); ok && (len(b.Groups) == 0 || e.Group == g.Name) {
 				own = append(own, i)
@@ -90,8 +91,11 @@ func (g BookGroup) share(entries []BookEntry, own []int, dropped []bool) (float6
 		p, _ := entries[i].counts()
 		return p / entries[i].Most
 	}
-	// Credit without a maximum is a gift: nothing would be won by dropping it.
-	able := slices.DeleteFunc(slices.Clone(own), func(i int) bool { return entries[i].Most <= 0 })
+	var able []int
+	if g.Drop > 0 {
+		// Credit without a maximum is a gift: nothing would be won by dropping it.
+		able = slices.DeleteFunc(slices.Clone(own), func(i int) bool { return entries[i].Most <= 0 })
+	}
 	slices.SortStableFunc(able, func(a, b int) int {
 		switch ra, rb := ratio(a), ratio(b); {
 		case ra < rb, ra == rb && entries[a].Most > entries[b].Most:

@@ -19,6 +19,11 @@ func (s *Site) sheet(r *http.Request) (course.Sheet, error) {
 	if err != nil {
 		return course.Sheet{}, err
 	}
+	b.fill()
+	students, err := s.Store.BookStudents(r.Context(), b.members)
+	if err != nil {
+		return course.Sheet{}, err
+	}
 	comments, err := s.Store.BookComments(r.Context(), v.course.ID)
 	if err != nil {
 		return course.Sheet{}, err
@@ -35,14 +40,17 @@ func (s *Site) sheet(r *http.Request) (course.Sheet, error) {
 	for _, a := range b.assignments {
 		out.Assignments = append(out.Assignments, course.SheetAssignment{Slug: a.Slug, Title: a.Title, Most: a.Points, DueAt: a.DueAt})
 	}
-	for i, st := range b.students {
-		row := course.SheetStudent{Login: st.Login, Name: st.Name, Email: st.Email, Section: st.Section, Total: b.totals[i]}
-		for j := range b.cells[i] {
-			c := &b.cells[i][j]
-			cell := course.SheetCell{Points: c.Points(), Raw: c.Earned, Penalty: c.Penalty(), TakenAt: c.TakenAt, Excused: c.Excused, Missing: c.missing,
+	for i, st := range students {
+		row := course.SheetStudent{Login: st.Login, Name: st.Name, Email: st.Email, Section: st.Section, Total: b.total(i, nil)}
+		for j := range b.assignments {
+			c := b.cell(i, j)
+			cell := course.SheetCell{Points: c.Points(), Raw: c.Earned, Penalty: c.Penalty(), Excused: c.Excused, Missing: c.missing,
 				Comment: said[key{b.assignments[j].ID, st.MemberID}]}
 			if c.Whole != nil {
 				cell.Raw = c.Whole
+			}
+			if taken, ok := c.TakenAt(); ok {
+				cell.TakenAt = &taken
 			}
 			row.Cells = append(row.Cells, cell)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"lectern/store"
@@ -15,15 +16,22 @@ const bins = 10
 
 // statistics is how the class did in an assignment, as a whole and question by question.
 func (s *Site) statistics(w http.ResponseWriter, r *http.Request) error {
-	v := visitOf(r)
-	scores, err := s.Store.AssignmentScores(r.Context(), v.assignment.ID)
+	v, ctx := visitOf(r), r.Context()
+	column, questions, err := s.Store.BookStatistics(ctx, v.course.ID, v.assignment.ID)
 	if err != nil {
 		return err
 	}
-	questions, err := s.Store.QuestionStats(r.Context(), v.assignment.ID)
+	rule, err := s.Store.LateRule(ctx, v.assignment.ID)
 	if err != nil {
 		return err
 	}
+	b := &book{zone: v.course.Location(), now: s.Now(), assignments: []store.BookAssignment{{Points: v.assignment.Points, DueAt: v.assignment.DueAt, Late: rule}},
+		columns: []*store.BookColumn{column}}
+	if b.members, err = s.Store.BookMembers(ctx, v.course.ID, store.BookQuery{}); err != nil {
+		return err
+	}
+	b.fill()
+	scores := b.scores()
 	page := views.StatisticsView{Page: s.assignmentFrame(r, "Statistics", "statistics"), Title: v.assignment.Title, Students: len(scores), Submissions: assignmentPart(v.course.Slug, v.assignment.Slug, "submissions")}
 	if len(scores) > 0 {
 		page.Figures = scoreFigures(scores, v.assignment.Points)
@@ -33,6 +41,19 @@ func (s *Site) statistics(w http.ResponseWriter, r *http.Request) error {
 		page.Questions = append(page.Questions, questionRow(q))
 	}
 	return s.show(w, r, views.Statistics(page))
+}
+
+// scores are the points of those who have any in the book's only assignment, in order.
+func (b *book) scores() []float64 {
+	var out []float64
+	for i := range b.members {
+		c := b.cell(i, 0)
+		if p := c.Points(); p != nil {
+			out = append(out, *p)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // scoreFigures sum up scores, which are in order.

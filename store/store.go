@@ -33,10 +33,11 @@ type querier interface {
 
 // Store answers from the database. The zero Store is of no use; see Open.
 type Store struct {
-	pool *pgxpool.Pool
-	db   querier // the pool, or the transaction of InTx
-	tx   pgx.Tx  // nil outside InTx
-	jobs *inserter
+	pool  *pgxpool.Pool
+	db    querier // the pool, or the transaction of InTx
+	tx    pgx.Tx  // nil outside InTx
+	jobs  *inserter
+	books *books // remembered gradebooks
 }
 
 // Open connects to the database at url, waiting up to a minute for a server
@@ -72,7 +73,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{pool: pool, db: pool, jobs: jobs}, nil
+	return &Store{pool: pool, db: pool, jobs: jobs, books: newBooks()}, nil
 }
 
 // Close gives all connections back.
@@ -121,7 +122,7 @@ func (s *Store) InTx(ctx context.Context, fn func(*Store) error) error {
 		return fn(s)
 	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		return fn(&Store{pool: s.pool, db: tx, tx: tx, jobs: s.jobs})
+		return fn(&Store{pool: s.pool, db: tx, tx: tx, jobs: s.jobs, books: s.books})
 	})
 	return problem(err)
 }
