@@ -307,9 +307,11 @@ func (g *Graded) found() store.RunFound {
 			f.Repairs = append(f.Repairs, store.RunRepair{Notebook: name, Question: p.GradeID, Text: clean(p.Text)})
 		}
 		at := map[string]int{}
+		var cells []course.MarkedCell
 		for i := range nb.Notebook.Cells {
 			if m, ok := nb.Notebook.Cells[i].Meta(); ok {
 				at[m.GradeID] = i
+				cells = append(cells, course.MarkedCell{GradeID: m.GradeID, Kind: kindNames[m.Kind()]})
 			}
 		}
 		for _, m := range nb.Marks {
@@ -323,6 +325,9 @@ func (g *Graded) found() store.RunFound {
 			}
 			if g.Failed != "" {
 				res.Points = nil
+			}
+			if answers, _ := course.CellsOf(cells, m.GradeID); !nb.Missing {
+				res.AnswerHash = AnswerHash(nb.Notebook, answers)
 			}
 			f.Results = append(f.Results, res)
 		}

@@ -242,3 +242,21 @@ func TestACheckOfAKilledLecternIsTakenBack(t *testing.T) {
 		t.Errorf("kept after an upload: %v, %v", ours, err)
 	}
 }
+
+// A run hashes answers, so that identical ones group without another pass; white
+// space makes no difference, and work that was not handed in is like no other.
+func TestARunHashesAnswers(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, map[string]string{"one": red("01-correct"), "two": red("01-correct"), "three": red("02-wrong")})
+	h.ask(t, store.RunAsk{})
+	runner := newRunner(t)
+	for range 3 {
+		ok(t, h.graders(runner).Next(t.Context()))
+	}
+	if got := h.scalar(t, `select string_agg(n::text, ' ' order by n) from (select count(*) as n from run_results where question = 't1' and answer_hash <> '' group by answer_hash) x`); got != "1 2" {
+		t.Errorf("groups of %s answers, want 1 and 2", got)
+	}
+	if got := h.scalar(t, `select count(*) from grade_cells where question = 't1' and answer_hash is null`); got != "0" {
+		t.Errorf("%s answers wait to be hashed", got)
+	}
+}

@@ -63,7 +63,7 @@ func (s *Site) showReleaseSettings(w http.ResponseWriter, r *http.Request, statu
 	}
 	page.Text = views.FieldView{Name: "text_stub", Label: "Written answers", Value: p.TextStub, Placeholder: notebook.TextStub, Rows: 2, Optional: true, Error: errorOf(errs, "text_stub"),
 		Hint: "Empty is nbgrader's “" + notebook.TextStub + "”."}
-	page.NewLanguage = views.FieldView{Name: "language", Label: "Another language", Value: r.PostFormValue("language"), Optional: true, Short: true, Error: errorOf(errs, "language"),
+	page.NewLanguage = views.FieldView{Name: "language", Label: "Another language", Value: r.PostFormValue("language"), Optional: true, Error: errorOf(errs, "language"),
 		Hint: "As the kernel names it in a notebook's metadata, such as julia."}
 	page.NewStub = views.FieldView{Name: "language_stub", Label: "Its text", Value: r.PostFormValue("language_stub"), Rows: 3, Optional: true, Error: errorOf(errs, "language_stub")}
 	return s.showStatus(w, r, status, views.ReleaseSettings(page))

@@ -7,6 +7,7 @@ import (
 
 	"lectern/course"
 	"lectern/course/notebook"
+	"lectern/grading"
 	"lectern/store"
 )
 
@@ -100,21 +101,5 @@ func (s *Site) answerHash(v *visit, u store.Unhashed, k course.QuestionKey, ids 
 	if nb == nil {
 		return ""
 	}
-	var texts []string
-	for _, id := range ids {
-		for i := range nb.Cells {
-			if meta, ok := nb.Cells[i].Meta(); ok && meta.GradeID == id {
-				texts = append(texts, nb.Cells[i].Source)
-				if nb.Cells[i].Kind() == notebook.KindTask { // the answer is what follows
-					for j := i + 1; j < len(nb.Cells) && nb.Cells[j].Kind() == notebook.KindPlain; j++ {
-						texts = append(texts, nb.Cells[j].Source)
-					}
-				}
-			}
-		}
-	}
-	if len(texts) == 0 {
-		return ""
-	}
-	return course.AnswerHash(texts...)
+	return grading.AnswerHash(nb, ids)
 }

@@ -185,3 +185,50 @@ func TestFeedbackIsMadeWhenAskedFor(t *testing.T) {
 	d.sql(`update feedback_jobs set state = 'done' where state = 'queued'`)
 	staff.get(feedback).has(t, "the page", "could not be made", "student: No &lt;notebook&gt;.")
 }
+
+// Work whose tests have run is told from work that still needs a person, and from
+// work that a person has marked.
+func TestSubmissionsSayWhatTheyStillNeed(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t).handedIn()
+	staff := d.as("grader")
+	staff.post(runsURL, url.Values{"which": {"all"}})
+	d.finish(3)
+	page := staff.get(ps1Path + "/submissions")
+	page.has(t, "an essay is left", "Needs grading 1", "Submitted")
+	if strings.Contains(page.body, "Autograded") || strings.Contains(page.body, ">Marked</span>") {
+		t.Error("work with an essay left is called done")
+	}
+	// Without the essay the tests are all there is.
+	d.sql(`delete from questions where assignment_id = $1 and grade_id = 'essay'`, d.ps1.ID)
+	d.sql(`delete from run_results where question = 'essay'`)
+	staff.get(ps1Path+"/submissions").has(t, "only tests", "Autograded")
+	d.sql(`insert into mark_events (assignment_id, member_id, points, source, actor) select $1, m.id, 5, 'hand', m.user_id
+		from members m join users u on u.id = m.user_id where u.login = 'student2'`, d.ps1.ID)
+	staff.get(ps1Path+"/submissions").has(t, "a mark for the whole", "Marked")
+	d.as("student").get(ps1Path).want(t, http.StatusOK, "the student's page")
+	if a := d.as("student").get("/courses/physics"); strings.Contains(a.body, "3 of 4") || strings.Contains(a.body, "Autograded") {
+		t.Error("a student sees points that were not returned")
+	}
+}
+
+func TestARunMayTakeTheImageAsItIsNow(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t).handedIn()
+	staff := d.as("grader")
+	if a := staff.get(runsURL); strings.Contains(a.body, "Use the image as it is now") {
+		t.Error("the choice is offered before anything has run")
+	}
+	staff.post(runsURL, url.Values{"which": {"all"}})
+	d.finish(3)
+	d.finish(3)
+	staff.get(runsURL).has(t, "after a run", "Use the image as it is now", `name="fresh"`)
+	staff.post(runsURL, url.Values{"which": {"all"}, "fresh": {"on"}}).want(t, http.StatusSeeOther, "again")
+	if n := d.count(`select count(*) from runs where fresh_image`); n != 2 {
+		t.Errorf("%d runs take the image as it is now, want 2", n)
+	}
+	staff.post(runsURL, url.Values{"which": {"all"}, "dry": {"on"}}).want(t, http.StatusSeeOther, "dry")
+	if n := d.count(`select count(*) from runs where trial and not fresh_image`); n != 2 {
+		t.Errorf("%d dry runs take the recorded image, want 2", n)
+	}
+}

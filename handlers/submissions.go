@@ -60,6 +60,9 @@ func (s *Site) submissions(w http.ResponseWriter, r *http.Request) error {
 			if run.Flagged {
 				out.Auto, out.AutoText = "warn", "Done, flagged"
 			}
+			if out.State == "graded" && run.State == "done" && run.ByHand == 0 && !run.Marked {
+				out.State, out.StateText = "ok", "Autograded"
+			}
 			if run.Points != nil && run.Max != nil {
 				out.AutoScore = pointsText(*run.Points) + " of " + pointsText(*run.Max)
 			}
@@ -128,7 +131,9 @@ func (s *Site) submissionRow(v *visit, base string, row store.SubmissionRow) vie
 	switch {
 	case row.ReturnedAt != nil:
 		out.State, out.StateText = "returned", "Returned"
-	case row.Points != nil:
+	case row.SubmissionID != nil && row.Needs > 0 && (row.Points != nil || row.Waiting == 0):
+		out.State, out.StateText = "grading", fmt.Sprintf("Needs grading %d", row.Needs)
+	case row.Points != nil && row.Waiting == 0:
 		out.State, out.StateText = "graded", "Marked"
 	case row.SubmissionID != nil && row.LateSeconds != nil && *row.LateSeconds > 0:
 		out.State, out.StateText = "late", "Late"

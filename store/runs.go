@@ -269,6 +269,8 @@ type RunState struct {
 	State    string
 	Points   *float64 // of its tests
 	Max      *float64
+	ByHand   int  // questions that the tests leave to a person
+	Marked   bool // a person has marked something
 	Flagged  bool
 }
 
@@ -277,8 +279,11 @@ type RunState struct {
 func (s *Store) RunStates(ctx context.Context, a course.AssignmentID, members []course.MemberID) (map[course.MemberID]RunState, error) {
 	rows, err := many[RunState](ctx, s.db, "runs", `
 		with latest as (`+latestRuns+` and b.member_id = any($3))
-		select l.member_id, l.state, x.points, x.max, cardinality(l.flags) > 0 as flagged from latest l
-		left join lateral (select sum(points) as points, sum(max) filter (where points is not null) as max from run_results where run_id = l.run_id) x on l.state = 'done'
+		select l.member_id, l.state, x.points, x.max, coalesce(x.by_hand, 0)::int as by_hand, cardinality(l.flags) > 0 as flagged,
+			exists (select from mark_events e where e.assignment_id = $1 and e.member_id = l.member_id) as marked
+		from latest l
+		left join lateral (select sum(points) as points, sum(max) filter (where points is not null) as max, count(*) filter (where points is null) as by_hand
+			from run_results where run_id = l.run_id) x on l.state = 'done'
 		where l.state is not null`, a, false, members)
 	out := make(map[course.MemberID]RunState, len(rows))
 	for _, r := range rows {
