@@ -103,6 +103,8 @@ func (w *Swarm) wire(ctx context.Context, api *client.Client, nodes []swarm.Node
 		return fmt.Errorf("container: network %s is not an overlay", name)
 	case w.options.Overlay:
 		return nil
+	case err == nil && got.Driver == "":
+		return nil // it was made a moment ago
 	case err == nil && (got.Driver != "bridge" || got.ConfigFrom.Network != name+"-node"):
 		return fmt.Errorf("container: network %s exists but is not a bridge of each machine from %s-node; remove it or name another", name, name)
 	}

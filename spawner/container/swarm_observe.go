@@ -99,6 +99,9 @@ func (w *Swarm) status(v view, name string) (Status, bool) {
 		if c := t.Status.ContainerStatus; c != nil {
 			s.ExitCode = c.ExitCode
 		}
+		if s.ExitCode == 0 && exists && !stopped(service) && t.DesiredState == swarm.TaskStateShutdown {
+			s.ExitCode = 143 // it was told to end, by a drain of its machine; nobody here wanted that
+		}
 		if strings.Contains(t.Status.Err, "executable file not found") {
 			s.ExitCode = 127
 		}

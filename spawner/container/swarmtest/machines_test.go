@@ -66,7 +66,7 @@ func TestThreeMachines(t *testing.T) {
 	t.Run("a drained machine gives its workspaces up, and they start elsewhere when asked", func(t *testing.T) {
 		f.change(f.machines[1], func(spec map[string]any) { spec["Availability"] = "drain" })
 		for _, row := range on[2] {
-			await(t, "the end of "+row.ID, func() bool { return f.row(row.ID).State.Resting() })
+			f.await(row.ID, spawner.Failed, spawner.Crashed)
 		}
 		time.Sleep(3 * time.Second)
 		for _, row := range on[2] {
