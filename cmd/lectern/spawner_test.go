@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"lectern/grading"
+	"lectern/spawner/container"
 	"lectern/spawner/container/enginetest"
+	"lectern/spawner/remote"
 )
 
 // doored is the real program without any right to the engine, and the spawner
@@ -123,4 +127,59 @@ func fromImage(t *testing.T, student *person, origin string) {
 		res.Body.Close()
 		return strings.Contains(res.Header.Get("Cache-Control"), "immutable")
 	})
+}
+
+// The instructor's own solution earns all points in a container that another
+// process holds, and nothing is left of it.
+func TestGradingBehindTheDoor(t *testing.T) {
+	t.Parallel()
+	d := newDoored(t)
+	runner := grading.NewRunner(grading.RunnerOptions{Engine: remote.NewClient(d.socket).Graders(), Ahead: 1})
+	files, err := filesIn("demo")
+	must(t, err)
+	a, err := grading.NewAssignment("demo", "lectern/notebook:latest", files)
+	must(t, err)
+	g, err := runner.Autograde(t.Context(), a, files)
+	must(t, err)
+	var got, most float64
+	for _, nb := range g.Notebooks {
+		for _, m := range nb.Marks {
+			if m.Points != nil {
+				got, most = got+*m.Points, most+m.Max
+			}
+		}
+	}
+	if most == 0 || got != most || !strings.HasPrefix(g.Image, "sha256:") {
+		t.Errorf("the solution earns %v of %v in %s", got, most, g.Image)
+	}
+	// A run whose pipe breaks is our failure and no mark.
+	d.away()
+	if _, err := runner.Autograde(t.Context(), a, files); !errors.Is(err, container.ErrEngineDown) {
+		t.Errorf("without the spawner process: %v, want ErrEngineDown", err)
+	}
+	d.guard()
+	// Those that were started ahead went with it; a run is tried again.
+	again, err := runner.Autograde(t.Context(), a, files)
+	for tries := 0; err != nil && tries < 3; tries++ {
+		again, err = runner.Autograde(t.Context(), a, files)
+	}
+	if err != nil || again.Image != g.Image {
+		t.Errorf("once it is back: %+v, %v", again, err)
+	}
+	_ = runner.Close() // says what it could not remove while nobody was there
+	realm, err := d.store.Setting(t.Context(), "realm")
+	must(t, err)
+	engine, err := container.NewDocker(container.DockerOptions{Data: container.Paths{Inside: d.data}, Secrets: filepath.Join(d.data, "secrets")})
+	must(t, err)
+	defer engine.Close()
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(time.Second) { // three sweeps
+		left, err := engine.List(t.Context(), map[string]string{container.GraderLabel: string(realm)})
+		must(t, err)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("graders are left: %+v", left)
+		}
+	}
 }

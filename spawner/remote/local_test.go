@@ -114,6 +114,17 @@ func TestASweepFindsGradersWithoutAPipe(t *testing.T) {
 	left, err := d.engine.Seal(t.Context(), container.Sealed{Image: image.ID, For: d.rows.realm, Command: container.DriverCommand})
 	must(t, err)
 	t.Cleanup(func() { _ = left.Remove(context.Background()) })
+	// One whose holder was killed: its input ended, and so did its program.
+	dead, err := d.engine.Seal(t.Context(), container.Sealed{Image: image.ID, For: d.rows.realm, Command: container.DriverCommand})
+	must(t, err)
+	must(t, dead.Stdin.(io.Closer).Close())
+	enginetest.Await(t, "the server to remove what ended", func() bool {
+		_, err := d.engine.Inspect(t.Context(), dead.ID)
+		return errors.Is(err, container.ErrNotFound)
+	})
+	if s, err := d.engine.Inspect(t.Context(), left.ID); err != nil || s.Phase != container.Up {
+		t.Errorf("a grader that runs is %+v, %v; want it left alone", s, err)
+	}
 	kept := seal(t, d)
 	frame(t, kept)
 	must(t, d.Graders().SweepGraders(t.Context(), "", func(id string) bool { return id == kept.ID }))
@@ -137,7 +148,6 @@ func TestOnlyImagesThatARowNamesAreGradedIn(t *testing.T) {
 	}
 	for name, s := range map[string]container.Sealed{
 		"a program":  {Image: debian.ID, Command: []string{"sh", "-c", "id"}},
-		"an option":  {Image: debian.ID, Command: slices.Concat(container.DriverCommand, []string{"-c"})},
 		"a runtime":  {Image: debian.ID, Command: container.DriverCommand, Runtime: "evil"},
 		"no command": {Image: debian.ID},
 	} {
@@ -145,8 +155,17 @@ func TestOnlyImagesThatARowNamesAreGradedIn(t *testing.T) {
 			t.Errorf("Seal with %s: %v, want a refusal", name, err)
 		}
 	}
-	if status, text := post(t, d.socket, "grader/seal", `{"image":"`+debian.ID+`","command":["sh"],"memory":1,"pids":1,"tmp":1,"cpus":1}`); !strings.HasPrefix(status, "400") {
-		t.Errorf("a grader with a command: %s %s", status, text)
+	ours, err := d.engine.Image(t.Context(), notebook)
+	must(t, err)
+	for _, body := range []string{
+		`{"image":"` + ours.ID + `","command":["sh"],"memory":1,"pids":1,"tmp":1,"cpus":1}`,
+		`{"image":"` + ours.ID + `","warm":["-c","import os"],"memory":1,"pids":1,"tmp":1,"cpus":1}`,
+		`{"image":"` + ours.ID + `","warm":[],"memory":-1,"pids":1,"tmp":1,"cpus":1}`,
+		`{"image":"` + ours.ID + `","warm":[],"memory":1,"pids":1,"tmp":1,"cpus":1}`, // no upgrade
+	} {
+		if status, text := post(t, d.socket, "grader/seal", body); !strings.HasPrefix(status, "400") {
+			t.Errorf("%s: %s %s, want a refusal", body, status, text)
+		}
 	}
 	if _, err := d.Assets(t.Context(), "debian:trixie-slim", "", func(string, io.Reader) error { return nil }); !errors.Is(err, remote.ErrRefused) {
 		t.Errorf("Assets: %v, want a refusal", err)

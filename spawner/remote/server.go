@@ -48,6 +48,7 @@ type Config struct {
 	Grading    container.Limits // of one grader, at most; zero fields are container.GraderLimits
 	Data       string           // the data root, that mounts come from
 	Log        *slog.Logger
+	SweepEvery time.Duration // between looks for graders that were left; 0 is 15 s
 }
 
 // Server is the side of the door that holds the engine.
@@ -66,6 +67,9 @@ type Server struct {
 
 // NewServer answers nobody yet; see [Server.Serve].
 func NewServer(c Config) *Server {
+	if c.SweepEvery == 0 {
+		c.SweepEvery = 15 * time.Second
+	}
 	s := &Server{Config: c, mux: http.NewServeMux(), named: map[string]time.Time{}, graders: map[string]*container.Grader{}, stopping: make(chan struct{})}
 	handle(s, "ensure", change, func(ctx context.Context, _ nothing) (nothing, error) {
 		return nothing{}, s.Workspaces.Ensure(ctx)
@@ -112,6 +116,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			_ = srv.Close()
 		}
 	}()
+	s.pipes.Go(func() { s.sweep(life) })
 	err := srv.Serve(ln)
 	if errors.Is(err, http.ErrServerClosed) {
 		<-stopped

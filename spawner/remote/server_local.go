@@ -197,6 +197,46 @@ func (s *Server) removeGrader(ctx context.Context, in graderRequest) (nothing, e
 	return nothing{}, s.Local.Remove(ctx, now.ID)
 }
 
+// sweep removes graders that ended and were left: by a predecessor that was
+// killed, or when the engine did not answer. One is left if it has no pipe here
+// at two looks; whoever holds it otherwise has removed it by then.
+func (s *Server) sweep(ctx context.Context) {
+	before := map[string]bool{}
+	for tick := time.NewTicker(s.SweepEvery); ; {
+		now := map[string]bool{}
+		for _, id := range s.leftGraders(ctx) {
+			now[id] = true
+			if before[id] {
+				s.Log.Info("a grader that was left is removed", "container", id, "error", s.Local.Remove(ctx, id))
+			}
+		}
+		before = now
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
+}
+
+// leftGraders are those that ended and have no pipe; none if that is not known.
+func (s *Server) leftGraders(ctx context.Context) (ids []string) {
+	realm, err := s.site(ctx)
+	if err != nil {
+		return nil
+	}
+	list, _ := s.Local.List(ctx, map[string]string{container.GraderLabel: realm})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range list {
+		if c.Phase == container.Exited && s.graders[c.ID] == nil {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
 func (s *Server) listGraders(ctx context.Context, _ nothing) ([]string, error) {
 	realm, err := s.site(ctx)
 	if err != nil {
