@@ -2,13 +2,17 @@
 export PATH := $(PATH):/usr/local/go/bin
 export CGO_ENABLED := 0
 
-.PHONY: run test screenshots bench build generate lint setup compose clean
+.PHONY: run test chaos screenshots bench build generate lint setup compose clean
 
 run: ## set up, build, start with a demo course
 	@exec deploy/run
 
 test: ## everything: unit, Postgres, Docker, browser
 	@exec deploy/test
+
+chaos: ## faults that take minutes: machines that die, partitions, managers that restart
+	@deploy/setup test
+	go test -tags chaos -run '^TestChaos' -count=1 -timeout 20m ./spawner/container/swarmtest
 
 screenshots: ## docs/screenshots, made by the journey test
 	@deploy/setup test

@@ -44,7 +44,7 @@ func newFleet(t *testing.T, o container.SwarmOptions) *fleet {
 	for n := 1; n <= 3; n++ {
 		own := fmt.Sprintf("%s/machine%d/", dir, n)
 		f.machines = append(f.machines, theLab.plug(t, n, "-H", fmt.Sprintf("tcp://10.99.0.%d:2376", n), "--tlsverify",
-			"--tlscacert", own+"ca.pem", "--tlscert", own+"server-cert.pem", "--tlskey", own+"server-key.pem"))
+			"--no-new-privileges", "--userland-proxy=false", "--tlscacert", own+"ca.pem", "--tlscert", own+"server-cert.pem", "--tlskey", own+"server-key.pem"))
 	}
 	for _, m := range f.machines {
 		booting.Go(m.boot)
@@ -53,6 +53,8 @@ func newFleet(t *testing.T, o container.SwarmOptions) *fleet {
 	theLab.swarm(t, f.machines[0], f.machines[1:]...)
 	for _, m := range f.machines {
 		f.label(m, fleetLabel, "yes")
+		// Nobody but Lectern's host reaches what the machines publish.
+		must(t, m.run("iptables", "-I", "DOCKER-USER", "-i", "eth0", "!", "-s", "10.99.0.254", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"))
 	}
 	o.Docker = container.DockerOptions{Host: "tcp://10.99.0.1:2376", Certs: dir + "/client", Data: container.Paths{Inside: f.data}}
 	o.Label, o.NodePort = fleetLabel+"=yes", 2376

@@ -27,6 +27,7 @@ type lab struct {
 	dir    string
 	once   sync.Once
 	err    error
+	plugs  int
 	image  string // of the stub, the same on every machine
 	loaded []byte
 }
@@ -68,7 +69,8 @@ func (l *lab) start(t *testing.T, n int, flags ...string) *machine {
 func (l *lab) plug(t *testing.T, n int, flags ...string) *machine {
 	t.Helper()
 	l.open(t)
-	m := &machine{t: t, n: n, dir: filepath.Join(l.dir, "m"+strconv.Itoa(n)), flags: flags}
+	l.plugs++ // a new disk each time
+	m := &machine{t: t, n: n, dir: fmt.Sprintf("%s/m%d-%d", l.dir, n, l.plugs), flags: flags}
 	must(t, os.MkdirAll(m.dir, 0o755))
 	// Names must fail at once, or every look for an image takes seconds.
 	must(t, os.WriteFile(m.dir+"/resolv.conf", []byte("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"), 0o644))
@@ -121,6 +123,11 @@ func (m *machine) boot() {
 	}
 }
 
+// run runs a command on the machine.
+func (m *machine) run(name string, args ...string) error {
+	return run("nsenter", append([]string{"-t", strconv.Itoa(m.holder.Process.Pid), "--net", "--mount", "--uts", name}, args...)...)
+}
+
 // halt kills the engine alone, as a crash would, and waits for its end.
 func (m *machine) halt() {
 	_ = m.engine.Process.Kill()
@@ -151,6 +158,8 @@ func (m *machine) off() {
 		_ = m.engine.Wait()
 	}
 	m.holder = nil
+	// The kernel takes its time to clear away a network that nobody is in.
+	_ = exec.Command("ip", "link", "del", "m"+strconv.Itoa(m.n)).Run()
 }
 
 // contains reports whether a process is one of the machine's containers: those

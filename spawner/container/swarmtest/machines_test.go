@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,9 @@ func TestThreeMachines(t *testing.T) {
 		t.Fatalf("six workspaces are spread %d, %d, %d; want two on each machine", len(on[1]), len(on[2]), len(on[3]))
 	}
 	f.neighbours(on[2][0], on[2][1])
+	f.apart(on[2][0], on[2][1].Addr)
+	f.apart(on[3][0], on[2][1].Addr)
+	f.apart(on[2][0], on[3][1].Addr)
 	f.noSecrets(on[3][0])
 
 	t.Run("a partition is seen, and kills nothing when it heals", func(t *testing.T) {
@@ -86,11 +90,23 @@ func TestThreeMachines(t *testing.T) {
 	})
 }
 
-// neighbours on one machine cannot reach each other's containers.
+// apart: what a machine publishes for Lectern, no workspace reaches, be it on the
+// same machine or on another.
+func (f *fleet) apart(from spawner.Row, addr string) {
+	f.t.Helper()
+	code, text, err := enginetest.Call(f.t.Context(), http.MethodGet, from.Addr, from.Token, "/stub/dial?addr="+addr)
+	if err != nil || code != http.StatusBadGateway {
+		f.t.Errorf("a workspace at %s dials %s: %d %s %v; want it refused", from.Addr, addr, code, text, err)
+	}
+}
+
+// neighbours on one machine cannot reach each other's containers, and their
+// program can gain nothing.
 func (f *fleet) neighbours(a, b spawner.Row) {
 	f.t.Helper()
 	m := f.on(b)
 	type inspected struct {
+		State           struct{ Pid int }
 		NetworkSettings struct {
 			Networks map[string]struct{ IPAddress string }
 		}
@@ -111,6 +127,13 @@ func (f *fleet) neighbours(a, b spawner.Row) {
 		code, text, err := enginetest.Call(f.t.Context(), http.MethodGet, a.Addr, a.Token, "/stub/dial?addr="+n.IPAddress+":8888")
 		if err != nil || code != http.StatusBadGateway || n.IPAddress == "" {
 			f.t.Errorf("one workspace dials another at %q: %d %s %v; want it refused", n.IPAddress, code, text, err)
+		}
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.State.Pid))
+	must(f.t, err)
+	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000", "Uid:\t1000\t1000"} {
+		if !strings.Contains(string(status), want) {
+			f.t.Errorf("the program's status lacks %q:\n%s", want, status)
 		}
 	}
 	// And as the machine's engine recorded it, whatever it made of the request.

@@ -54,7 +54,11 @@ func inside() (code int, err error) {
 	// The shell is process 1 of the namespace, since it must be one that takes
 	// care of orphans. With it, everything in the namespace dies.
 	args := []string{"unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"env", labDir + "=" + dir, "sh", "-c", `"$0" "$@"; exit $?`, self}
+		"env", labDir + "=" + dir, "PATH=" + os.Getenv("PATH")}
+	if os.Geteuid() != 0 {
+		args = append(args, "GOCACHE="+dir+"/gocache") // or root's files would come into one's own
+	}
+	args = append(args, "sh", "-c", `"$0" "$@"; exit $?`, self)
 	cmd := asRoot(append(args, os.Args[1:]...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	runtime.LockOSThread() // the signal comes when the thread that started it ends
