@@ -44,10 +44,11 @@ func newMachines(port int, lease time.Duration) *machines {
 }
 
 // look asks every machine that was not asked lately, those that left the swarm
-// included, and returns when all have answered or had their time.
+// included. It waits for an answer only where what is known is too old to go by:
+// a machine that is off takes its time not to answer.
 func (m *machines) look(ctx context.Context, nodes []swarm.Node) {
-	var all sync.WaitGroup
-	defer all.Wait()
+	var urgent sync.WaitGroup
+	defer urgent.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range nodes {
@@ -62,24 +63,32 @@ func (m *machines) look(ctx context.Context, nodes []swarm.Node) {
 	}
 	now := m.now()
 	for _, k := range m.known {
-		if k.addr == "" || now.Sub(k.askedAt) < probeEvery {
+		age := now.Sub(k.askedAt)
+		if k.addr == "" || age < probeEvery {
 			continue
 		}
 		k.askedAt = now
 		addr := net.JoinHostPort(k.addr, strconv.Itoa(m.port))
-		all.Go(func() {
-			ctx, done := context.WithTimeout(ctx, probeTime)
-			defer done()
-			c, err := m.dial(ctx, "tcp", addr)
-			if err != nil {
-				return
-			}
-			c.Close()
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			k.heardAt = m.now()
-		})
+		if age > silentAfter {
+			urgent.Go(func() { m.ask(ctx, k, addr) })
+		} else {
+			go m.ask(ctx, k, addr)
+		}
 	}
+}
+
+func (m *machines) ask(ctx context.Context, k *machine, addr string) {
+	// Whoever came first may leave before the answer.
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
+	defer done()
+	c, err := m.dial(ctx, "tcp", addr)
+	if err != nil {
+		return
+	}
+	c.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k.heardAt = m.now()
 }
 
 // contact is what may be believed of a machine; node is nil for one that left

@@ -58,7 +58,8 @@ func (w *Swarm) place(v view, s Spec) (node string, err error) {
 	}
 	want := s.Limits.Or(DefaultLimits).Reservation
 	if len(ids) == 0 {
-		return "", fmt.Errorf("container: start %s: no active machine%s answers: %w", s.Name, w.labelled(), ErrNoRoom)
+		// After a restart of the managers machines take seconds to report.
+		return "", fmt.Errorf("container: start %s: no active machine%s answers: %w", s.Name, w.labelled(), ErrEngineDown)
 	}
 	node = slices.MaxFunc(ids, func(a, b string) int {
 		return cmp.Or(cmp.Compare(free[a], free[b]), strings.Compare(a, b))

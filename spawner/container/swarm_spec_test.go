@@ -3,6 +3,7 @@ package container
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -180,6 +181,12 @@ func TestPlaceSpreadsByFreeMemory(t *testing.T) {
 			node = "none"
 		}
 		got = append(got, node)
+	}
+	if _, err := w.place(view{}, Spec{Name: "z"}); !errors.Is(err, ErrEngineDown) {
+		t.Errorf("without any machine: %v, want ErrEngineDown", err)
+	}
+	if _, err := w.place(v, Spec{Name: "z", Limits: Limits{Memory: 1 << 30, Reservation: 1 << 30}}); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("without memory: %v, want ErrNoRoom", err)
 	}
 	// a has 3 GiB left beside what is not Lectern's, b has 2.
 	if want := "a b a b a none"; strings.Join(got, " ") != want {
