@@ -112,7 +112,7 @@ func (w *Work) serve(rw http.ResponseWriter, r *http.Request, id string) {
 	if w.lab.serve(rw, r, grant.Image) {
 		return
 	}
-	w.forward(rw, r.WithContext(ctx), id, grant)
+	w.forward(ctx, rw, r, id, grant)
 }
 
 // sameOrigin refuses what another site, or another workspace, has a browser

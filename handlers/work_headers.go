@@ -63,22 +63,20 @@ func stripOwnCookies(h http.Header) {
 	h["Cookie"] = kept
 }
 
-// notTheirs are response headers by which a program in a workspace could act on
-// more than its own pages: on the browser's store, on the connection, on the
-// names around it or on a proxy in front of us.
-var notTheirs = []string{
-	"Clear-Site-Data", "Service-Worker-Allowed", "Strict-Transport-Security", "Alt-Svc", "Public-Key-Pins",
-	"Public-Key-Pins-Report-Only", "Expect-Ct", "Nel", "Report-To", "Reporting-Endpoints", "Origin-Agent-Cluster",
-	"Set-Login", "Sec-Session-Registration", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
+// notTheirs are response headers, as net/http spells them, by which a program in
+// a workspace could act on more than its own pages: on the browser's store, on
+// the connection, on the names around it or on a proxy in front of us.
+var notTheirs = map[string]bool{
+	"Clear-Site-Data": true, "Service-Worker-Allowed": true, "Strict-Transport-Security": true, "Alt-Svc": true,
+	"Public-Key-Pins": true, "Public-Key-Pins-Report-Only": true, "Expect-Ct": true, "Nel": true, "Report-To": true,
+	"Reporting-Endpoints": true, "Origin-Agent-Cluster": true, "Set-Login": true, "Sec-Session-Registration": true,
+	"X-Sendfile": true, "X-Lighttpd-Send-File": true, "X-Reproxy-Url": true,
 }
 
 // cleanResponse removes from a workspace's answer what is not its to say.
 func cleanResponse(h http.Header) {
-	for _, k := range notTheirs {
-		h.Del(k)
-	}
 	for k := range h {
-		if strings.HasPrefix(k, "X-Accel-") {
+		if notTheirs[k] || strings.HasPrefix(k, "X-Accel-") {
 			delete(h, k)
 		}
 	}

@@ -32,14 +32,27 @@ type hop struct {
 
 type hopKey struct{}
 
-// forward passes the request to the workspace.
-func (w *Work) forward(rw http.ResponseWriter, r *http.Request, id string, grant store.Grant) {
-	target, err := w.dialled.Target(r.Context(), id)
+// hopContext is context.WithValue for every proxied request, in one piece.
+type hopContext struct {
+	context.Context
+	hop hop
+}
+
+func (c *hopContext) Value(key any) any {
+	if key == (hopKey{}) {
+		return &c.hop
+	}
+	return c.Context.Value(key)
+}
+
+// forward passes the request to the workspace, for as long as ctx.
+func (w *Work) forward(ctx context.Context, rw http.ResponseWriter, r *http.Request, id string, grant store.Grant) {
+	target, err := w.dialled.Target(ctx, id)
 	if err == nil {
 		err = w.mayDial(target.Addr)
 	}
 	if err != nil {
-		if !errors.Is(err, spawner.ErrNotRunning) && r.Context().Err() == nil {
+		if !errors.Is(err, spawner.ErrNotRunning) && ctx.Err() == nil {
 			w.log.Error("workspace address", "workspace", id, "error", err)
 		}
 		w.down(rw, r, grant, http.StatusServiceUnavailable)
@@ -59,7 +72,7 @@ func (w *Work) forward(rw http.ResponseWriter, r *http.Request, id string, grant
 	if upgrade {
 		rw = &socket{ResponseWriter: rw, input: func() { w.touch(id) }}
 	}
-	w.proxy.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), hopKey{}, hop{target, grant})))
+	w.proxy.ServeHTTP(rw, r.WithContext(&hopContext{ctx, hop{target, grant}}))
 }
 
 // mayDial refuses an address that cannot be a workspace's, whatever the row says.
@@ -107,7 +120,7 @@ func (w *Work) newProxy() *httputil.ReverseProxy {
 }
 
 func rewrite(pr *httputil.ProxyRequest) {
-	h := pr.In.Context().Value(hopKey{}).(hop)
+	h := pr.In.Context().Value(hopKey{}).(*hop)
 	out := pr.Out
 	out.URL.Scheme = "http"
 	out.URL.Host = h.target.Addr
@@ -131,7 +144,10 @@ func (w *Work) upstreamFailed(rw http.ResponseWriter, r *http.Request, err error
 	case errors.Is(err, context.Canceled):
 		rw.WriteHeader(499) // the visitor has left, or may not stay: nobody reads it
 	default:
-		h, _ := r.Context().Value(hopKey{}).(hop)
+		h, ok := r.Context().Value(hopKey{}).(*hop)
+		if !ok {
+			h = &hop{}
+		}
 		w.log.LogAttrs(r.Context(), slog.LevelWarn, "workspace did not answer",
 			slog.String("workspace", h.grant.WorkspaceID), slog.String("error", clip(err.Error(), 200)))
 		w.down(rw, r, h.grant, http.StatusBadGateway)
