@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +32,8 @@ type Exchange struct {
 // Options are what a site may choose.
 type Options struct {
 	// UID and GID own a student's home and working copies: the user inside
-	// every container. Without root, files stay Lectern's own.
+	// every container. Without the right to give files away, which root has,
+	// they stay Lectern's own.
 	UID, GID int
 	// Work bounds one snapshot; the zero value is tree.Homes.
 	Work tree.Limits
@@ -51,7 +51,7 @@ func New(layout course.Layout, o Options) (*Exchange, error) {
 	if x.limits == (tree.Limits{}) {
 		x.limits = tree.Homes
 	}
-	if os.Geteuid() == 0 {
+	if mayGive() {
 		x.owner = &owner{o.UID, o.GID}
 	}
 	// Homes may be passed through on the way to one's own; courses may not.
@@ -71,6 +71,14 @@ func New(layout course.Layout, o Options) (*Exchange, error) {
 		sub.Close()
 	}
 	return x, nil
+}
+
+// mayGive reports whether this process may give files to others: root may, and
+// a service that was left that one capability.
+func mayGive() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // of 32 capabilities each
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_CHOWN) != 0
 }
 
 // owner is whom a student's files belong to; nil leaves them Lectern's.

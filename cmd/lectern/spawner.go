@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -74,14 +75,21 @@ func (c spawnerCmd) Run(e *env) error {
 
 // shareData waits for the Lectern beside us to make the data root, which this
 // process may only read.
-func (h *house) shareData(ctx context.Context) (err error) {
+func (h *house) shareData(ctx context.Context) error {
+	layout := course.Layout{Root: h.cfg.Data}
 	for range 120 {
-		h.exchange, err = exchange.New(course.Layout{Root: h.cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID})
-		if err == nil || ctx.Err() != nil {
-			return err
+		_, err1 := os.Stat(layout.CoursesDir())
+		_, err2 := os.Stat(layout.HomesDir())
+		if errors.Join(err1, err2) == nil || ctx.Err() != nil {
+			break
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var err error
+	h.exchange, err = exchange.New(layout, exchange.Options{UID: workspaceUID, GID: workspaceGID})
 	return err
 }
 
