@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"lectern/course/notebook"
 	"lectern/course/notebook/render"
 	"lectern/exchange"
+	"lectern/exchange/tree"
 	"lectern/store"
 )
 
@@ -65,15 +67,63 @@ func (f *Feedback) make(ctx context.Context, a course.AssignmentID, m course.Mem
 			return err
 		}
 		defer draft.Discard()
-		files, err := f.pages(dir, t, marks, draft)
+		kept, err := f.keepUploaded(ctx, tx, a, m, t, draft)
 		if err != nil {
 			return err
+		}
+		files, err := f.pages(dir, t, marks, draft, kept)
+		if err != nil {
+			return err
+		}
+		var made []string
+		for _, file := range files {
+			made = append(made, file.Path)
 		}
 		if err := f.Exchange.StageFeedback(draft, t.Login, t.Slug); err != nil {
 			return err
 		}
-		return tx.StageFeedback(ctx, a, m, files, f.Now())
+		return tx.StageMade(ctx, a, m, append(files, kept...), made, f.Now())
 	})
+}
+
+// keepUploaded takes the files that a person uploaded over into the draft: pages
+// that are made come beside them, never in their place.
+func (f *Feedback) keepUploaded(ctx context.Context, tx *store.Store, a course.AssignmentID, m course.MemberID, t store.FeedbackTarget, draft *exchange.Draft) ([]course.File, error) {
+	up, err := tx.UploadedFeedback(ctx, a, m)
+	if err != nil || len(up.Names) == 0 {
+		return nil, err
+	}
+	dir, err := f.Exchange.Layout.Feedback(t.CourseSlug, t.Login, t.Slug)
+	if up.Waits {
+		dir, err = f.Exchange.Layout.StagedFeedback(t.CourseSlug, t.Login, t.Slug)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := FilesIn(ctx, f.Exchange, dir)
+	if err != nil {
+		return nil, err
+	}
+	var kept []course.File
+	for _, file := range all {
+		if slices.Contains(up.Names, file.Path) {
+			kept = append(kept, file)
+		}
+	}
+	if len(kept) == 0 {
+		return nil, nil
+	}
+	return kept, draft.CopyTree(ctx, dir, func(e tree.Entry) bool { return !e.Dir && slices.Contains(up.Names, e.Path) })
+}
+
+// pageName is the name of a notebook's page, which is not one of the kept files'.
+func pageName(name string, kept []course.File) string {
+	page := name + ".html"
+	for slices.ContainsFunc(kept, func(f course.File) bool { return strings.EqualFold(f.Path, page) }) {
+		name += "-marks"
+		page = name + ".html"
+	}
+	return page
 }
 
 // tree is where the notebooks lie: graded, or as they were handed in if nothing
@@ -91,7 +141,7 @@ func (f *Feedback) tree(t store.FeedbackTarget) (string, error) {
 }
 
 // pages writes one page a notebook into the draft.
-func (f *Feedback) pages(dir string, t store.FeedbackTarget, marks []store.FeedbackMark, draft *exchange.Draft) ([]course.File, error) {
+func (f *Feedback) pages(dir string, t store.FeedbackTarget, marks []store.FeedbackMark, draft *exchange.Draft, kept []course.File) ([]course.File, error) {
 	entries, err := f.Exchange.List(dir)
 	if err != nil {
 		return nil, err
@@ -124,10 +174,11 @@ func (f *Feedback) pages(dir string, t store.FeedbackTarget, marks []store.Feedb
 		if err != nil {
 			return nil, fmt.Errorf("grading: feedback on %s: %w", e.Path, err)
 		}
-		if err := draft.Write(name+".html", html); err != nil {
+		path := pageName(name, kept)
+		if err := draft.Write(path, html); err != nil {
 			return nil, err
 		}
-		files = append(files, course.File{Path: name + ".html", Bytes: int64(len(html))})
+		files = append(files, course.File{Path: path, Bytes: int64(len(html))})
 	}
 	if len(files) == 0 {
 		return nil, course.Problemf(course.NotFound, "There is no notebook in this work to make a page of.")

@@ -157,7 +157,10 @@ func readCourseFile(r *http.Request, field string) ([]byte, error) {
 // What students have already stays as it is until it is released again.
 func (s *Site) saveReleaseSettings(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	if err := r.ParseMultipartForm(tableBytes); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	switch err := r.ParseMultipartForm(tableBytes); {
+	case errors.Is(err, http.ErrNotMultipart):
+		return course.Problemf(course.Invalid, "That was not a form with files. Nothing was changed.")
+	case err != nil:
 		return uploadError(err)
 	}
 	was, err := s.Store.Preparation(r.Context(), v.course.ID)

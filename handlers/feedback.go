@@ -39,6 +39,9 @@ func (s *Site) feedbackPage(w http.ResponseWriter, r *http.Request, status int, 
 	if err := s.fillMaking(r, &page); err != nil {
 		return err
 	}
+	if err := s.fillReturning(r, &page); err != nil {
+		return err
+	}
 	total := 0
 	for _, f := range rows {
 		total = f.Total

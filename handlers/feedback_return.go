@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"lectern/course"
 	"lectern/exchange"
+	"lectern/grading"
 	"lectern/store"
 	"lectern/views"
 )
@@ -22,8 +24,13 @@ func (s *Site) confirmReturn(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, r, views.FeedbackConfirm(s.assignmentFrame(r, "Return feedback", "feedback"), returnConfirm(v, counts.Ready)))
 }
 
+// returnedAtOnce is how many students' feedback is returned while the browser
+// waits; more of it goes on by itself, and the page shows how far it is.
+const returnedAtOnce = 5
+
 // returnFeedback gives the chosen students, or all for whom something is ready,
-// their feedback and marks. One that fails does not hold up the others.
+// their feedback and marks. One that fails does not hold up the others. It is
+// asked for first: whoever leaves, or whatever ends, it is done in the end.
 func (s *Site) returnFeedback(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
 	rows, err := s.chosenFeedback(r)
@@ -31,39 +38,71 @@ func (s *Site) returnFeedback(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var ready []store.FeedbackRow
+	var members []course.MemberID
 	for _, f := range rows {
 		if f.Ready() {
-			ready = append(ready, f)
+			ready, members = append(ready, f), append(members, f.MemberID)
 		}
 	}
-	done := s.each(r, ready, func(ctx context.Context, tx *store.Store, f store.FeedbackRow) error {
-		work := exchange.Work{Course: v.course.Slug, Login: f.Login, Assignment: v.assignment.Slug}
-		// Without files there is nothing to move: the mark is what is returned.
-		if err := s.Exchange.Return(ctx, work); err != nil && !course.IsKind(err, course.NotFound) {
-			return err
-		}
-		// What went is what lies there now: an upload may have come between its files and their record.
-		dir, err := s.Exchange.Layout.Feedback(v.course.Slug, f.Login, v.assignment.Slug)
-		if err != nil {
-			return err
-		}
-		files, err := s.filesIn(ctx, dir)
-		if err != nil {
-			return err
-		}
-		if len(files) > 0 {
-			if err := tx.StageFeedback(ctx, v.assignment.ID, f.MemberID, files, s.Now()); err != nil {
-				return err
-			}
-		}
-		if err := tx.MarkReturned(ctx, v.assignment.ID, f.MemberID, v.user.ID, s.Now()); err != nil {
-			return err
-		}
-		return tx.Record(ctx, course.Activity{Actor: v.user.ID, CourseID: v.course.ID, AssignmentID: v.assignment.ID, MemberID: f.MemberID,
-			Verb: "returned feedback", Detail: plural(len(files), "file")})
-	})
+	jobs, err := s.Store.AskReturn(r.Context(), v.assignment.ID, members, v.user.ID, s.Now().UTC().Truncate(time.Microsecond))
+	if err != nil {
+		return err
+	}
+	to := feedbackPath(v.course.Slug, v.assignment.Slug)
+	if len(jobs) > returnedAtOnce {
+		return seeOther(w, r, to)
+	}
+	returns := grading.Returns{Exchange: s.Exchange, Store: s.Store, Log: s.Log, Now: s.Now}
+	var done batch
+	for i, j := range jobs {
+		s.count(r, &done, ready[i], returns.Return(context.WithoutCancel(r.Context()), j))
+	}
 	s.flash(r, done.kind(), done.text("returned", len(rows)-len(ready), "had nothing new to return"))
-	return seeOther(w, r, feedbackPath(v.course.Slug, v.assignment.Slug))
+	return seeOther(w, r, to)
+}
+
+// fillReturning says how far feedback on its way to students is.
+func (s *Site) fillReturning(r *http.Request, page *views.FeedbackView) error {
+	v := visitOf(r)
+	p, err := s.Store.ReturnProgress(r.Context(), v.assignment.ID)
+	if err != nil {
+		return err
+	}
+	if p.Done < p.Total {
+		page.Returning, page.ReturnEvents = returningView(p), returningPath(v.course.Slug, v.assignment.Slug)
+	}
+	if p.Failing > 0 {
+		page.ReturnFailed = fmt.Sprintf("Feedback of %s could not be returned: %s", plural(p.Failing, "student"), strings.Join(p.Failed, "; "))
+	}
+	return nil
+}
+
+func returningView(p store.FeedbackProgress) views.ProgressView {
+	return views.ProgressView{ID: "returning", Label: "Returning feedback", Value: p.Done, Max: max(1, p.Total), Text: fmt.Sprintf("%d of %d", p.Done, p.Total)}
+}
+
+// returningEvents moves the bar of feedback on its way, and reloads the page at the end.
+func (s *Site) returningEvents(w http.ResponseWriter, r *http.Request) error {
+	ev := startEvents(w)
+	for {
+		p, err := s.Store.ReturnProgress(r.Context(), visitOf(r).assignment.ID)
+		if err != nil {
+			return nil // the stream has begun; the browser asks again
+		}
+		if p.Done == p.Total {
+			_ = ev.text("reload", "") // whoever has left does not need it
+			return nil
+		}
+		view := returningView(p)
+		if err := ev.json("progress", map[string]any{"id": view.ID, "value": view.Value, "max": view.Max, "text": view.Text}); err != nil {
+			return nil
+		}
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
 }
 
 // confirmWithdraw asks before feedback is taken back, for those without scripts.
@@ -144,19 +183,24 @@ func (s *Site) each(r *http.Request, rows []store.FeedbackRow, act func(context.
 			defer cancel()
 			return s.Store.WithFeedback(ctx, visitOf(r).assignment.ID, f.MemberID, func(tx *store.Store) error { return act(ctx, tx, f) })
 		}()
-		if err == nil {
-			b.done++
-			continue
-		}
-		why := "something went wrong, number " + visitOf(r).requestID
-		if p, ok := course.AsProblem(err); ok {
-			why = p.Text
-		} else {
-			s.Log.Error("feedback", "request", visitOf(r).requestID, "member", f.MemberID, "error", err)
-		}
-		b.failed = append(b.failed, fmt.Sprintf("%s (%s)", f.Login, why))
+		s.count(r, &b, f, err)
 	}
 	return b
+}
+
+// count adds what became of one student's.
+func (s *Site) count(r *http.Request, b *batch, f store.FeedbackRow, err error) {
+	if err == nil {
+		b.done++
+		return
+	}
+	why := "something went wrong, number " + visitOf(r).requestID
+	if p, ok := course.AsProblem(err); ok {
+		why = p.Text
+	} else {
+		s.Log.Error("feedback", "request", visitOf(r).requestID, "member", f.MemberID, "error", err)
+	}
+	b.failed = append(b.failed, fmt.Sprintf("%s (%s)", f.Login, why))
 }
 
 func (b batch) kind() string {

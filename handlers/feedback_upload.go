@@ -2,10 +2,7 @@ package handlers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -13,6 +10,7 @@ import (
 
 	"lectern/course"
 	"lectern/exchange"
+	"lectern/grading"
 	"lectern/store"
 	"lectern/views"
 )
@@ -119,7 +117,7 @@ func (s *Site) recordStaged(r *http.Request, report exchange.FeedbackReport, peo
 			if err != nil {
 				return err
 			}
-			files, err := s.filesIn(ctx, dir)
+			files, err := grading.FilesIn(ctx, s.Exchange, dir)
 			if err != nil || len(files) == 0 { // returned in the meantime: nothing waits any more
 				return err
 			}
@@ -133,33 +131,4 @@ func (s *Site) recordStaged(r *http.Request, report exchange.FeedbackReport, peo
 		return nil
 	}
 	return s.record(r, "uploaded feedback", v.assignment, "for "+plural(len(report.Staged), "student"))
-}
-
-// filesIn lists one of Lectern's own trees with the hash of each file.
-func (s *Site) filesIn(ctx context.Context, dir string) ([]course.File, error) {
-	entries, err := s.Exchange.List(dir)
-	if err != nil {
-		return nil, err
-	}
-	var files []course.File
-	for _, e := range entries {
-		if e.Dir {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		f, err := s.Exchange.Open(dir, e.Path)
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.New()
-		n, err := io.Copy(sum, f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("handlers: hash feedback: %w", err)
-		}
-		files = append(files, course.File{Path: e.Path, Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))})
-	}
-	return files, nil
 }

@@ -18,3 +18,5 @@ func bookCanvasPath(c string) string     { return gradebookPath(c) + "/canvas" }
 func bookFilePath(c, form string) string { return gradebookPath(c) + "/" + form }
 
 func releaseSettingsPath(c string) string { return settingsPath(c) + "/releases" }
+
+func returningPath(c, a string) string { return returnPath(c, a) + "/events" }

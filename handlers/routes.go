@@ -126,6 +126,7 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/assignments/{assignment}/feedback", staff, s.uploadFeedback},
 		{get, "/courses/{course}/assignments/{assignment}/feedback/return", staff, s.confirmReturn},
 		{post, "/courses/{course}/assignments/{assignment}/feedback/return", staff, s.returnFeedback},
+		{get, "/courses/{course}/assignments/{assignment}/feedback/return/events", staff, s.returningEvents},
 		{get, "/courses/{course}/assignments/{assignment}/feedback/withdraw", staff, s.confirmWithdraw},
 		{post, "/courses/{course}/assignments/{assignment}/feedback/withdraw", staff, s.withdrawFeedback},
 

@@ -109,14 +109,14 @@ func (s *Store) WithFeedback(ctx context.Context, id course.AssignmentID, m cour
 	})
 }
 
-// StageFeedback notes feedback files that wait to be returned.
+// StageFeedback notes feedback files that wait to be returned, all of them uploaded.
 func (s *Store) StageFeedback(ctx context.Context, id course.AssignmentID, m course.MemberID, files []course.File, at time.Time) error {
 	if files == nil {
 		files = []course.File{}
 	}
 	_, err := exec(ctx, s.db, "stage feedback", `
 		insert into feedbacks (assignment_id, member_id, staged_at, staged_files) values ($1, $2, $3, $4)
-		on conflict (assignment_id, member_id) do update set staged_at = excluded.staged_at, staged_files = excluded.staged_files`,
+		on conflict (assignment_id, member_id) do update set staged_at = excluded.staged_at, staged_files = excluded.staged_files, staged_made = '{}'`,
 		id, m, at, files)
 	return err
 }
@@ -136,7 +136,8 @@ func (s *Store) MarkReturned(ctx context.Context, id course.AssignmentID, m cour
 			marks_upto = excluded.marks_upto, returned_points = excluded.returned_points, returned_penalty = excluded.returned_penalty,
 			returned_most = excluded.returned_most, returned_lost = excluded.returned_lost, returned_questions = excluded.returned_questions,
 			returned_files = case when f.staged_at is null then f.returned_files else f.staged_files end,
-			staged_at = null, staged_files = '[]', seen_at = null`, id, m, at, by)
+			returned_made = case when f.staged_at is null then f.returned_made else f.staged_made end,
+			staged_at = null, staged_files = '[]', staged_made = '{}', seen_at = null`, id, m, at, by)
 	return err
 }
 
@@ -146,6 +147,7 @@ func (s *Store) MarkWithdrawn(ctx context.Context, id course.AssignmentID, m cou
 	_, err := exec(ctx, s.db, "withdraw feedback", `
 		update feedbacks set
 			staged_files = case when staged_at is null then returned_files else staged_files end,
+			staged_made = case when staged_at is null then returned_made else staged_made end, returned_made = '{}',
 			staged_at = case when staged_at is null and returned_files <> '[]' then returned_at else staged_at end,
 			returned_at = null, returned_files = '[]', returned_by = null, seen_at = null, marks_upto = 0,
 			returned_points = null, returned_penalty = 0, returned_most = null, returned_lost = 0, returned_questions = '[]'

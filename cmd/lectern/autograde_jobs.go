@@ -63,6 +63,22 @@ func (w *feedbackWorker) Timeout(*river.Job[store.FeedbackArgs]) time.Duration {
 	return 3 * time.Minute
 }
 
+// returnWorker returns feedback.
+type returnWorker struct {
+	river.WorkerDefaults[store.ReturnArgs]
+	returns *grading.Returns
+}
+
+// Work returns one student's.
+func (w *returnWorker) Work(ctx context.Context, job *river.Job[store.ReturnArgs]) error {
+	return w.returns.Work(ctx, job.Args, job.Attempt >= job.MaxAttempts)
+}
+
+// Timeout bounds one student's.
+func (w *returnWorker) Timeout(*river.Job[store.ReturnArgs]) time.Duration {
+	return store.ReturnTimeout
+}
+
 // graders makes what autogrades. Without an engine, runs wait and then say so to
 // staff.
 func (h *house) graders(realm string) {

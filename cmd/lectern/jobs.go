@@ -46,6 +46,7 @@ func (h *house) runJobs(ctx context.Context) error {
 	river.AddWorker(workers, &autogradeWorker{runs: h.runs})
 	river.AddWorker(workers, &checkWorker{checks: h.checks})
 	river.AddWorker(workers, &feedbackWorker{feedback: h.feedback})
+	river.AddWorker(workers, &returnWorker{returns: h.returns})
 	client, err := river.NewClient(riverpgxv5.New(h.store.Pool()), &river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, store.AutogradeQueue: {MaxWorkers: h.cfg.Graders},

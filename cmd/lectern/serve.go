@@ -76,6 +76,7 @@ type house struct {
 	runs      *grading.Runs
 	checks    *grading.Checks
 	feedback  *grading.Feedback
+	returns   *grading.Returns
 }
 
 // build connects the rooms, from the ground up.
@@ -95,6 +96,7 @@ func build(e *env, cfg config) (*house, error) {
 	h.preparer = &grading.Preparer{Exchange: h.exchange, Store: h.store}
 	h.collector = &grading.Collector{Exchange: h.exchange, Store: h.store, Log: h.log, Now: time.Now}
 	h.feedback = &grading.Feedback{Exchange: h.exchange, Store: h.store, Render: render.New(), Style: static.Inline(), Now: time.Now}
+	h.returns = &grading.Returns{Exchange: h.exchange, Store: h.store, Log: h.log, Now: time.Now}
 	if err := h.workspaces(e.ctx); err != nil {
 		h.close()
 		return nil, err
@@ -147,6 +149,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.runGraders(ctx) })
 	g.Go(func() error { return h.loop(ctx, "releases", time.Second, h.release) })
 	g.Go(func() error { return h.loop(ctx, "deadlines", time.Second, h.collector.EnqueueDue) })
+	g.Go(func() error { return h.loop(ctx, "returns", 10*time.Second, h.returns.Mend) })
 	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
 	g.Go(func() error { return h.loop(ctx, "copies", copiesEvery, h.dropCopies) })
 	if h.cluster != nil {
