@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/api/types/image"
@@ -27,24 +28,26 @@ type Swarm struct {
 	placing  sync.Mutex
 	promised map[string]promise // by name: places given to services that have no task yet
 
-	engines sync.Map // of machines, by id and address
-	warned  sync.Map // what was done or said once
+	ensured atomic.Bool // Ensure went through once; nothing is started before
+	engines sync.Map    // of machines, by id and address
+	warned  sync.Map    // what was said once
 
 	mu   sync.Mutex
-	self string // id of the manager's own machine
+	self string          // id of the manager's own machine
+	open map[string]bool // machines by id where containers can reach each other
 }
 
 // SwarmOptions is what an operator decides.
 type SwarmOptions struct {
-	// Docker is the manager's engine. Network is the swarm's network and Data
-	// the shared mount; Secrets is not used: they are swarm's.
+	// Docker is the manager's engine. Network is the overlay, if there is one, and
+	// Data the shared mount; Secrets is not used: they are swarm's.
 	Docker DockerOptions
 	// Label is what a machine must have to run workspaces, such as
 	// "lectern.workspaces=yes"; empty: every active machine.
 	Label string
 	// Overlay dials containers at their address on the overlay network Network,
 	// which Lectern's host or container must be on. False: at a port published on
-	// their machine's address, which the bridge Network of each machine chooses.
+	// their machine's address, on its default bridge.
 	Overlay bool
 	// NodePort is where every machine's engine listens, with the manager's
 	// certificates; 0: they do not, and usage and the cause of deaths are unknown.
@@ -88,7 +91,7 @@ func NewSwarm(o SwarmOptions) (*Swarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Swarm{manager: manager, options: o, log: manager.log, promised: map[string]promise{}}
+	w := &Swarm{manager: manager, options: o, log: manager.log, promised: map[string]promise{}, open: map[string]bool{}}
 	port := o.NodePort
 	if port == 0 {
 		port = gossipPort

@@ -20,7 +20,8 @@ const icc = "com.docker.network.bridge.enable_icc"
 
 // Ensure makes the swarm fit for workspaces: a heartbeat under which a healed
 // partition kills nothing, a history that keeps a dead task until it was looked
-// at, and the network. It warns of machines that Lectern cannot reach.
+// at, and machines that keep workspaces apart. It warns of those that Lectern
+// cannot reach.
 func (w *Swarm) Ensure(ctx context.Context) error {
 	ctx, done := bounded(ctx, change)
 	defer done()
@@ -45,6 +46,7 @@ func (w *Swarm) Ensure(ctx context.Context) error {
 	if err := w.wire(ctx, api, nodes); err != nil {
 		return err
 	}
+	w.ensured.Store(true)
 	return w.sweep(ctx, api)
 }
 
@@ -86,74 +88,62 @@ func (w *Swarm) settle(ctx context.Context, api *client.Client) error {
 	return nil
 }
 
-// wire makes the network. An overlay is the operator's to make. A bridge exists
-// on each machine by itself, made from that machine's own settings: the name of
-// the network with -node behind it. Where the machine's engine can be asked,
-// Lectern makes those as well.
+// wire looks at the networks. An overlay is the operator's to make; otherwise
+// containers are on each machine's default bridge, with the machine's settings.
+//
+// A bridge of the swarm's own, made from settings of each machine, would be
+// neater; but engines cannot use such a one again after they were restarted
+// ("network … exists").
 func (w *Swarm) wire(ctx context.Context, api *client.Client, nodes []swarm.Node) error {
+	if !w.options.Overlay {
+		for _, n := range nodes {
+			if n.Status.State == swarm.NodeStateReady && w.machines.answers(n.ID) {
+				w.check(ctx, n)
+			}
+		}
+		return nil
+	}
 	name := w.options.Docker.Network
 	got, err := api.NetworkInspect(ctx, name, network.InspectOptions{Scope: "swarm"})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return w.manager.wrap(ctx, "inspect network", name, err)
-	}
 	switch {
-	case w.options.Overlay && err != nil:
+	case errdefs.IsNotFound(err):
 		return fmt.Errorf("container: there is no overlay network %s: make one that is attachable", name)
-	case w.options.Overlay && got.Driver != "overlay":
+	case err != nil:
+		return w.manager.wrap(ctx, "inspect network", name, err)
+	case got.Driver != "" && got.Driver != "overlay": // "" was made a moment ago
 		return fmt.Errorf("container: network %s is not an overlay", name)
-	case w.options.Overlay:
-		return nil
-	case err == nil && got.Driver == "":
-		return nil // it was made a moment ago
-	case err == nil && (got.Driver != "bridge" || got.ConfigFrom.Network != name+"-node"):
-		return fmt.Errorf("container: network %s exists but is not a bridge of each machine from %s-node; remove it or name another", name, name)
-	}
-	var failed []error
-	for _, n := range nodes {
-		if n.Status.State == swarm.NodeStateReady && w.machines.answers(n.ID) {
-			failed = append(failed, w.wireNode(ctx, n))
-		}
-	}
-	if err := errors.Join(failed...); err != nil || got.ID != "" {
-		return err
-	}
-	_, err = api.NetworkCreate(ctx, name, network.CreateOptions{Driver: "bridge", Scope: "swarm",
-		ConfigFrom: &network.ConfigReference{Network: name + "-node"}})
-	if err != nil && !strings.Contains(err.Error(), "exists") {
-		return w.manager.wrap(ctx, "make network", name, err)
 	}
 	return nil
 }
 
-// wireNode makes one machine's settings for the bridge, once: containers cannot
-// reach each other, and ports are published on the machine's own address only.
-func (w *Swarm) wireNode(ctx context.Context, n swarm.Node) error {
+// check refuses a machine whose containers can reach each other, if its engine
+// can be asked, and warns of one that shows them to the whole world.
+func (w *Swarm) check(ctx context.Context, n swarm.Node) {
+	name := n.Description.Hostname
 	at, err := w.engineAt(n)
 	if err != nil {
-		return nil // the operator makes them
+		w.once("unseen "+n.ID, "a machine's engine cannot be asked whether it keeps containers apart: make sure that its daemon.json has icc false and ip", "machine", name)
+		return
 	}
-	if _, known := w.warned.Load("wired " + n.ID); known {
-		return nil
-	}
+	var got network.Inspect
 	api, err := at.api(ctx)
-	if err != nil {
-		w.once("engine "+n.ID, "a machine's engine cannot be asked", "machine", n.Description.Hostname, "err", err)
-		return nil
-	}
-	name := w.options.Docker.Network + "-node"
-	got, err := api.NetworkInspect(ctx, name, network.InspectOptions{})
-	if errdefs.IsNotFound(err) {
-		_, err = api.NetworkCreate(ctx, name, network.CreateOptions{ConfigOnly: true, Options: map[string]string{
-			icc: "false", "com.docker.network.bridge.name": bridgeName(w.options.Docker.Network),
-			"com.docker.network.bridge.host_binding_ipv4": address(n),
-		}})
-	} else if err == nil && got.Options[icc] != "false" {
-		err = fmt.Errorf("container: network %s of %s lets containers reach each other; make it with %s=false", name, n.Description.Hostname, icc)
-	}
 	if err == nil {
-		w.warned.Store("wired "+n.ID, true)
+		got, err = api.NetworkInspect(ctx, "bridge", network.InspectOptions{})
 	}
-	return err
+	if err != nil {
+		w.once("engine "+n.ID, "a machine's engine cannot be asked", "machine", name, "err", err)
+		return
+	}
+	open := got.Options[icc] != "false"
+	w.mu.Lock()
+	w.open[n.ID] = open
+	w.mu.Unlock()
+	if open {
+		w.once("open "+n.ID, `nothing is started on a machine where containers can reach each other: set "icc": false in its daemon.json`, "machine", name)
+	}
+	if ip := got.Options["com.docker.network.bridge.host_binding_ipv4"]; ip == "" || ip == "0.0.0.0" {
+		w.once("published "+n.ID, `a machine publishes workspaces on all its addresses: set "ip" in its daemon.json to its private one`, "machine", name)
+	}
 }
 
 // sweep removes secrets whose service is gone, but none of a start in progress.

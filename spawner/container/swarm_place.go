@@ -82,7 +82,10 @@ func (w *Swarm) usable(n swarm.Node) bool {
 	if w.options.Label != "" && (!ok || given && have != value) {
 		return false
 	}
-	return w.machines.answers(n.ID)
+	w.mu.Lock()
+	open := w.open[n.ID]
+	w.mu.Unlock()
+	return !open && w.machines.answers(n.ID)
 }
 
 func (w *Swarm) labelled() string {

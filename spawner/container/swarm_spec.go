@@ -26,9 +26,9 @@ const stoppedConstraint = "node.id==lectern.stopped"
 // service turns a spec into what swarm is asked for: the same lock-down as body
 // has, as far as the Services API goes. What engines before 27.0 do not know of
 // it (no new privileges, flags of /tmp, order of killing), they leave out;
-// docs/swarm.md says what to set on the machines instead. Labels and mounts come
-// complete.
-func service(s Spec, network, node string, overlay bool, mounts []mount.Mount, secrets []*swarm.SecretReference) swarm.ServiceSpec {
+// docs/swarm.md says what to set on the machines instead. overlay is a network, or
+// empty to publish a port. Labels and mounts come complete.
+func service(s Spec, overlay, node string, mounts []mount.Mount, secrets []*swarm.SecretReference) swarm.ServiceSpec {
 	limits := s.Limits.Or(DefaultLimits)
 	for _, target := range slices.Sorted(maps.Keys(s.Tmpfs)) {
 		mounts = append(mounts, tmpfs(target, s.Tmpfs[target]))
@@ -64,7 +64,6 @@ func service(s Spec, network, node string, overlay bool, mounts []mount.Mount, s
 			// Swarm starts nothing again, and could do so nowhere else.
 			RestartPolicy: &swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone},
 			Placement:     &swarm.Placement{Constraints: []string{"node.id==" + node}},
-			Networks:      []swarm.NetworkAttachmentConfig{{Target: network}},
 			LogDriver:     &swarm.Driver{Name: "json-file", Options: map[string]string{"max-size": "5m", "max-file": "1"}},
 		},
 		Mode: swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: new(uint64(1))}},
@@ -73,7 +72,10 @@ func service(s Spec, network, node string, overlay bool, mounts []mount.Mount, s
 		// No virtual address: it is of no use to one task and needs IP_VS.
 		EndpointSpec: &swarm.EndpointSpec{Mode: swarm.ResolutionModeDNSRR},
 	}
-	if s.Port != 0 && !overlay {
+	switch {
+	case overlay != "":
+		spec.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: overlay}}
+	case s.Port != 0: // on the machine's default bridge
 		spec.EndpointSpec.Ports = []swarm.PortConfig{{Protocol: swarm.PortConfigProtocolTCP, TargetPort: uint32(s.Port), PublishMode: swarm.PortConfigPublishModeHost}}
 	}
 	return spec

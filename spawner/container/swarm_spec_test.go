@@ -24,7 +24,7 @@ func TestServiceOfAWorkspace(t *testing.T) {
 	})
 	secrets := []*swarm.SecretReference{{SecretID: "id1", SecretName: "lectern-x-0",
 		File: &swarm.SecretReferenceFileTarget{Name: "jupyter-token", UID: "1000", GID: "100", Mode: 0o400}}}
-	got, err := json.MarshalIndent(service(s, "lectern-workspaces", "node1", false, mountsOf(s), secrets), "", "  ")
+	got, err := json.MarshalIndent(service(s, "", "node1", mountsOf(s), secrets), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestServiceOfAWorkspace(t *testing.T) {
 // What a spec leaves out must come out bounded and closed, never open.
 func TestServiceOfAnEmptySpec(t *testing.T) {
 	t.Parallel()
-	spec := service(Spec{}, "n", "node1", false, nil, nil)
+	spec := service(Spec{}, "", "node1", nil, nil)
 	task := spec.TaskTemplate
 	if c := task.ContainerSpec; !c.ReadOnly || len(c.CapabilityAdd) != 0 || c.CapabilityDrop[0] != "ALL" || !c.Privileges.NoNewPrivileges {
 		t.Errorf("an empty spec opens something: %+v", c)
@@ -66,8 +66,9 @@ func TestServiceOfAnEmptySpec(t *testing.T) {
 // On an overlay nothing is published on the machine's address.
 func TestServiceOnAnOverlay(t *testing.T) {
 	t.Parallel()
-	if spec := service(Workspace(Place{}), "n", "node1", true, nil, nil); len(spec.EndpointSpec.Ports) != 0 {
-		t.Errorf("published on an overlay: %+v", spec.EndpointSpec)
+	spec := service(Workspace(Place{}), "net", "node1", nil, nil)
+	if len(spec.EndpointSpec.Ports) != 0 || len(spec.TaskTemplate.Networks) != 1 || spec.TaskTemplate.Networks[0].Target != "net" {
+		t.Errorf("on an overlay: %+v", spec)
 	}
 }
 
@@ -172,6 +173,8 @@ func TestPlaceSpreadsByFreeMemory(t *testing.T) {
 	add("unlabelled", 64<<30, func(n *swarm.Node) { n.Spec.Labels = nil })
 	add("otherwise", 64<<30, func(n *swarm.Node) { n.Spec.Labels["lectern.workspaces"] = "no" })
 	add("off", 64<<30, func(n *swarm.Node) { n.Spec.Labels[OffLabel] = "yes" })
+	add("open", 64<<30, nil)
+	w.open = map[string]bool{"open": true}
 	add("silent", 64<<30, func(n *swarm.Node) { w.machines.known["silent"].heardAt = time.Now().Add(-time.Minute) })
 
 	var got []string

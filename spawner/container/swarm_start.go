@@ -41,6 +41,12 @@ func (w *Swarm) Start(ctx context.Context, s Spec) (Running, error) {
 	if err != nil {
 		return Running{}, err
 	}
+	// The site answers before the first look at the swarm is through.
+	if !w.ensured.Load() {
+		if err := w.Ensure(ctx); err != nil {
+			return Running{}, err
+		}
+	}
 	for range 3 {
 		got, err := w.try(ctx, api, s)
 		if !errors.Is(err, errElsewhere) {
@@ -76,7 +82,11 @@ func (w *Swarm) try(ctx context.Context, api *client.Client, s Spec) (Running, e
 	if err != nil {
 		return Running{}, err
 	}
-	_, err = api.ServiceCreate(ctx, service(s, w.options.Docker.Network, node, w.options.Overlay, mounts, secrets), swarm.ServiceCreateOptions{})
+	overlay := ""
+	if w.options.Overlay {
+		overlay = w.options.Docker.Network
+	}
+	_, err = api.ServiceCreate(ctx, service(s, overlay, node, mounts, secrets), swarm.ServiceCreateOptions{})
 	if err != nil {
 		// The managers may have made it and only failed to say so; then its
 		// secrets stay until the service goes, by label.

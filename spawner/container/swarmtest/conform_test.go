@@ -20,7 +20,7 @@ import (
 
 // The same contract as every other driver's, on a swarm of one machine.
 func TestTheContractOnOneMachine(t *testing.T) {
-	m := theLab.start(t, 9)
+	m := theLab.start(t, 9, "--icc=false", "--ip", "10.99.0.9")
 	theLab.swarm(t, m)
 	data := theLab.data(t, "contract")
 	engine := newSwarm(t, container.SwarmOptions{Docker: container.DockerOptions{Host: "unix://" + m.socket(), Data: container.Paths{Inside: data}}})
