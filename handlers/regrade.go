@@ -207,6 +207,9 @@ func (s *Site) regradeSteps(v *visit, g store.Regrade, steps []store.RegradeStep
 			row.Icon, row.What = "reply", "Answered"
 			row.Points = pick(points == regradePoints(g.Old, g.OldOut), "Points stay "+points, "Points: "+regradeChange(g))
 		}
+		if student && g.Unreturned {
+			row.Points = ""
+		}
 		out = append(out, row)
 	}
 	return out

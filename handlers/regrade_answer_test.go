@@ -214,7 +214,7 @@ func TestRequestsOutliveWithdrawnFeedbackAndStudents(t *testing.T) {
 	page.has(t, "the assignment", "Your feedback was withdrawn", "Asked")
 	page.lacks(t, "the assignment", "1 of 3", "Ask for a regrade")
 	student.get(mine).plain().has(t, "the request", "is kept and will be answered", "Why?")
-	student.get(mine).plain().lacks(t, "the request", "of 3")
+	student.get(mine).plain().lacks(t, "the request", "of 3", "Points then")
 	student.get(askURL).want(t, 404, "asking")
 	grader.get(desk).plain().has(t, "the staff's page", "feedback of this student is withdrawn", "when it is returned again")
 	grader.post(desk+"/answer", grader.get(desk).answerForm("Two it is.", "2")).want(t, 303, "answer")

@@ -97,21 +97,29 @@ type Regrade struct {
 	NewOut     *bool
 	NewMark    *int64
 	Unreturned bool // the feedback is not with the student now
-	Total      int  // rows of the whole list, on every row
+	Total      int  // rows of the whole list, on every row of RegradeList
 }
 
 // Open reports whether it waits for an answer.
 func (g Regrade) Open() bool { return g.State == "open" }
 
-// regrades finds requests; $1 is the user who asks. A grader who is no longer on
-// the staff holds nothing: what was theirs is the instructors'.
+// isMine is true of a request that waits for the user $1: theirs, or nobody's if
+// they are an instructor.
+const isMine = `coalesce(h.user_id = $1 or h.user_id is null and i.role = 'instructor', false)`
+
+// regrades finds requests; $1 is the user who asks.
 const regrades = `
 	select g.id, g.assignment_id, a.slug as assignment, a.title, g.member_id, u.login, u.name, m.dropped_at is not null as dropped, p.number,
 		g.notebook, g.question, g.max, g.state, q.text as reason, q.at as asked_at, q.points as old, q.excused as old_out, q.mark_event as old_mark,
 		h.user_id as grader_id, hu.login as grader, hu.name as grader_name,
-		coalesce(h.user_id = $1 or h.user_id is null and i.role = 'instructor', false) as mine,
+		` + isMine + ` as mine,
 		e.at as closed_at, e.actor as closer_id, eu.login as closer, e.text as answer, e.points as new, e.excused as new_out, e.mark_event as new_mark,
-		f.returned_at is null as unreturned, count(*) over ()::int as total
+		f.returned_at is null as unreturned` + regradesFrom + `
+	left join feedbacks f on f.assignment_id = g.assignment_id and f.member_id = g.member_id`
+
+// regradesFrom is what a request hangs together with. A grader who is no longer on
+// the staff holds nothing: what was theirs is the instructors'.
+const regradesFrom = `
 	from regrades g
 	join assignments a on a.id = g.assignment_id
 	join members m on m.id = g.member_id join users u on u.id = m.user_id
@@ -121,8 +129,7 @@ const regrades = `
 	left join papers p on p.assignment_id = g.assignment_id and p.member_id = g.member_id
 	left join members h on h.course_id = a.course_id and h.user_id = g.grader_id and h.role <> 'student' and h.dropped_at is null
 	left join users hu on hu.id = h.user_id
-	left join members i on i.course_id = a.course_id and i.user_id = $1 and i.dropped_at is null
-	left join feedbacks f on f.assignment_id = g.assignment_id and f.member_id = g.member_id`
+	left join members i on i.course_id = a.course_id and i.user_id = $1 and i.dropped_at is null`
 
 // RegradesOf lists a member's requests in an assignment, the latest first.
 func (s *Store) RegradesOf(ctx context.Context, a course.AssignmentID, m course.MemberID) ([]Regrade, error) {

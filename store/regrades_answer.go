@@ -119,7 +119,7 @@ func (s *Store) showRegraded(ctx context.Context, g Regrade, mark ReturnedMark) 
 		*points = math.Round(*points*1e9) / 1e9 // sums of other orders differ in the last digits
 	}
 	// A mark for the whole is the total whatever the questions say. What was marked
-	// otherwise since then still waits for the next return.
+	// otherwise since then still waits for the next return; if nothing was, nothing waits.
 	_, err = exec(ctx, s.db, "feedback", `
 		with whole as (select coalesce((select l.points is not null or l.excused from mark_events l join feedbacks f using (assignment_id, member_id)
 			where l.assignment_id = $1 and l.member_id = $2 and l.notebook = '' and l.question = '' and l.id <= f.marks_upto order by l.id desc limit 1), false) as holds)
@@ -128,10 +128,13 @@ func (s *Store) showRegraded(ctx context.Context, g Regrade, mark ReturnedMark) 
 				else coalesce((select t.points from current_totals t where t.assignment_id = $1 and t.member_id = $2 and abs(t.points - $4) < 1e-6), $4) end,
 			returned_penalty = case when w.holds then returned_penalty else $5 end,
 			returned_most = case when w.holds then returned_most else $6 end,
-			marks_upto = case when exists (select from mark_events e where e.assignment_id = $1 and e.member_id = $2 and e.id > f.marks_upto
-				and (e.notebook, e.question) <> ($7, $8)) then marks_upto else greatest(marks_upto, $9) end
+			marks_upto = case when exists (
+				select from (select distinct on (e.notebook, e.question) e.id from mark_events e where e.assignment_id = $1 and e.member_id = $2
+					and e.id > f.marks_upto order by e.notebook, e.question, e.id desc) latest
+				where not $3::jsonb @> jsonb_build_array(jsonb_build_object('event', latest.id))) then marks_upto
+				else coalesce((select max(e.id) from mark_events e where e.assignment_id = $1 and e.member_id = $2), 0) end
 		from whole w where f.assignment_id = $1 and f.member_id = $2`,
-		g.AssignmentID, g.MemberID, list, points, total.Penalty(), total.Most, g.Notebook, g.Question, mark.Event)
+		g.AssignmentID, g.MemberID, list, points, total.Penalty(), total.Most)
 	return err
 }
 

@@ -24,9 +24,9 @@ var regradeOrders = map[string]string{
 }
 
 // RegradeList is a page of a course's requests. Those of archived assignments are
-// in nobody's way.
+// in nobody's way. In two statements.
 func (s *Store) RegradeList(ctx context.Context, c course.ID, whom course.UserID, q RegradeQuery) ([]Regrade, error) {
-	order := "g.state <> 'open', mine desc, case when g.state = 'open' then q.at end, e.at desc"
+	order := "g.state <> 'open', " + isMine + " desc, case when g.state = 'open' then q.at end, e.at desc"
 	if q.Sort != "" {
 		by, known := regradeOrders[q.Sort]
 		if !known {
@@ -41,11 +41,28 @@ func (s *Store) RegradeList(ctx context.Context, c course.ID, whom course.UserID
 		}
 		order += " nulls last"
 	}
-	return many[Regrade](ctx, s.db, "regrade requests", regrades+`
+	// A page is picked before anything long, such as the reasons, is read.
+	type pick struct {
+		ID    course.RegradeID
+		Total int
+	}
+	picked, err := many[pick](ctx, s.db, "regrade requests", `
+		select g.id, count(*) over ()::int as total`+regradesFrom+`
 		where a.course_id = $2 and a.archived_at is null and ($3 = '' or a.slug = $3) and ($4 = '' or g.state = $4)
-			and case $5 when '' then true when 'nobody' then h.user_id is null
-				when 'me' then coalesce(h.user_id = $1 or h.user_id is null and i.role = 'instructor', false) else hu.login = $5 end
+			and case $5 when '' then true when 'nobody' then h.user_id is null when 'me' then `+isMine+` else hu.login = $5 end
 		order by `+order+`, g.id limit nullif($6, 0) offset $7`, whom, c, q.Assignment, q.State, q.Grader, q.Limit, q.Offset)
+	if err != nil || len(picked) == 0 {
+		return nil, err
+	}
+	ids := make([]course.RegradeID, len(picked))
+	for i, p := range picked {
+		ids[i] = p.ID
+	}
+	rows, err := many[Regrade](ctx, s.db, "regrade requests", regrades+` where g.id = any($2) order by array_position($2, g.id)`, whom, ids)
+	for i := range rows {
+		rows[i].Total = picked[0].Total
+	}
+	return rows, err
 }
 
 // RegradeChoice is something that the list can be narrowed to.
