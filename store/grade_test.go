@@ -155,6 +155,34 @@ func TestTwoGradersEachGetTheirOwnPapers(t *testing.T) {
 	}
 }
 
+func TestAnIdenticalAnswerWaitsForItsReader(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, 8, 2)
+	ctx, q2 := t.Context(), h.keys[1]
+	first, _, err := h.NextPaper(ctx, h.assignment.ID, q2, 0, h.graders[0].ID)
+	must(t, err)
+	same := map[int]bool{first: true}
+	group, err := h.Identical(ctx, h.assignment.ID, q2, h.paper(t, first).MemberID)
+	must(t, err)
+	for _, m := range group {
+		same[m.Number] = true
+	}
+	if len(same) < 2 || len(same) == len(h.papers) {
+		t.Fatalf("%d of %d papers have the same answer; the test needs some", len(same), len(h.papers))
+	}
+	for after := 0; ; {
+		n, _, err := h.NextPaper(ctx, h.assignment.ID, q2, after, h.graders[1].ID)
+		must(t, err)
+		if same[n] {
+			t.Errorf("paper %d was handed out; its answer is read already, in paper %d", n, first)
+		}
+		if n <= after {
+			break
+		}
+		after = n
+	}
+}
+
 func TestALeaseIsExclusiveUntilItRunsOut(t *testing.T) {
 	t.Parallel()
 	h := newHall(t, 8, 8)
