@@ -25,11 +25,14 @@ type class struct {
 	receipts map[string]receipt
 }
 
+// maxStart bounds all that is not work: the queue for a workspace above all.
+const maxStart = 10 * time.Minute
+
 // run lets the class work until everybody has handed in, or ctx ends.
 func (c *class) run(ctx context.Context) {
 	c.began, c.receipts = time.Now(), map[string]receipt{}
-	// Whatever hangs: everybody hands in within a few minutes of the end.
-	ctx, done := context.WithTimeout(ctx, c.work+3*time.Minute)
+	// Whatever hangs, it ends: a start may take as long as a queue does.
+	ctx, done := context.WithTimeout(ctx, c.arrive+c.work+maxStart)
 	defer done()
 	var all sync.WaitGroup
 	for n := 1; n <= c.students; n++ {

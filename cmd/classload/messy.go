@@ -15,18 +15,26 @@ type mess struct {
 	lid time.Time // when the class closes its lids next: all at once, as at the end of a lecture
 }
 
-// lids is how often everybody's lid is closed during the work.
+// lids is how often a lid is closed during the work.
 const lids = 3
 
-func newMess(s *student) *mess { return &mess{student: s, lid: s.began.Add(s.work / (lids + 1))} }
+func newMess(s *student) *mess {
+	m := &mess{student: s, lid: s.began}
+	m.nextLid()
+	return m
+}
+
+// nextLid is by the class's clock, so that those at work close theirs together.
+func (m *mess) nextLid() {
+	every := m.work/(lids+1) + time.Second
+	m.lid = m.lid.Add((time.Since(m.lid)/every + 1) * every)
+}
 
 // now does one messy thing, or tells that this is a moment of quiet.
 func (m *mess) now(ctx context.Context) bool {
 	if !time.Now().Before(m.lid) {
 		reopen := m.lid.Add(m.think)
-		for !m.lid.After(time.Now()) {
-			m.lid = m.lid.Add(m.work / (lids + 1))
-		}
+		m.nextLid()
 		m.closeLid(ctx, reopen)
 		return true
 	}

@@ -24,7 +24,7 @@ type plan struct {
 	students   int
 	messy      float64       // share of students who are
 	arrive     time.Duration // over which they come
-	work       time.Duration // from the first one's arrival until all hand in
+	work       time.Duration // of each, from the first cell until handing in
 	think      time.Duration // between two cells
 	save       time.Duration // between two saves
 	poll       time.Duration // between two looks at kernels, sessions and the folder
@@ -53,7 +53,7 @@ func parse(args []string, stderr io.Writer) (p plan, asJSON bool, err error) {
 	f.IntVar(&p.students, "students", 20, fmt.Sprintf("how many, at most %d", maxStudents))
 	profile := f.String("profile", "mixed", "smooth, messy, or mixed: one in three is messy")
 	f.DurationVar(&p.arrive, "arrive", 10*time.Second, "time over which they come")
-	f.DurationVar(&p.work, "work", time.Minute, fmt.Sprintf("time after which they hand in, at most %v", maxTime))
+	f.DurationVar(&p.work, "work", time.Minute, fmt.Sprintf("time that each works before handing in, at most %v", maxTime))
 	f.DurationVar(&p.think, "think", 5*time.Second, "between two cells")
 	f.DurationVar(&p.save, "save", 30*time.Second, "between two saves")
 	f.DurationVar(&p.poll, "poll", 10*time.Second, "between two looks at kernels and files")
@@ -84,8 +84,8 @@ func (p plan) check(rest []string) error {
 		return fmt.Errorf("%q is no flag", rest[0])
 	case p.students < 1 || p.students > maxStudents:
 		return fmt.Errorf("%d students: between 1 and %d may come", p.students, maxStudents)
-	case p.arrive < 0 || p.work < p.arrive || p.work > maxTime:
-		return fmt.Errorf("they come within %v and work for %v: that must be at most %v, and no shorter than their coming", p.arrive, p.work, maxTime)
+	case p.arrive < 0 || p.work < 0 || p.arrive+p.work > maxTime:
+		return fmt.Errorf("they come within %v and work for %v: that must be at most %v", p.arrive, p.work, maxTime)
 	case min(p.think, p.save, p.poll) < minPause:
 		return fmt.Errorf("nobody does anything more often than every %v", minPause)
 	case p.memory < 0 || p.memory > maxMemory:

@@ -77,11 +77,12 @@ func TestThePlanHasLimits(t *testing.T) {
 	t.Parallel()
 	for args, ok := range map[string]bool{
 		"":                                true,
-		"-students 500 -work 30m":         true,
+		"-students 500 -work 29m":         true,
 		"-students 501":                   false,
 		"-students 0":                     false,
 		"-work 31m":                       false,
-		"-work 5s -arrive 10s":            false,
+		"-work 25m -arrive 6m":            false,
+		"-work -1s":                       false,
 		"-arrive -1s":                     false,
 		"-think 10ms":                     false,
 		"-save 0s":                        false,

@@ -42,7 +42,7 @@ func (s *student) day(ctx context.Context) {
 		return // noted; one who cannot begin cannot go on
 	}
 	defer func() { s.tab.drop() }()
-	s.labour(ctx, s.began.Add(s.work))
+	s.labour(ctx, time.Now().Add(s.work))
 	_ = s.handIn(ctx)
 	if s.stop {
 		id, _, _ := strings.Cut(strings.TrimPrefix(s.origin, "http://"), ".")
