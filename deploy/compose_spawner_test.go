@@ -70,12 +70,19 @@ func (s *stack) webHasNoEngine(t *testing.T) {
 	for i := range h.CapAdd {
 		h.CapAdd[i] = strings.TrimPrefix(h.CapAdd[i], "CAP_")
 	}
-	if h.Privileged || !h.ReadonlyRootfs || !slices.Equal(h.CapDrop, []string{"ALL"}) || !slices.Equal(h.CapAdd, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER"}) ||
+	if h.Privileged || !h.ReadonlyRootfs || !slices.Equal(h.CapDrop, []string{"ALL"}) || !slices.Equal(h.CapAdd, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}) ||
 		!slices.Contains(h.SecurityOpt, "no-new-privileges:true") || h.PidMode != "" {
 		t.Errorf("the web's container may %+v", h)
 	}
 	if g := spawner.HostConfig; g.NetworkMode != "none" || len(g.PortBindings) != 0 || g.Privileged || !g.ReadonlyRootfs || !slices.Equal(g.CapDrop, []string{"ALL"}) {
 		t.Errorf("the spawner's container may %+v", g)
+	}
+	// The program itself is a user of its own, with three capabilities of those.
+	status := s.compose("exec", "-T", "lectern", "cat", "/proc/1/status")
+	for _, line := range []string{`Uid:\t990\t990\t990\t990`, `Gid:\t990\t990\t990\t990`, `Groups:\t *\n`, `CapEff:\t000000000000000b`, `CapPrm:\t000000000000000b`, `NoNewPrivs:\t1`} {
+		if !regexp.MustCompile(`(?m)^` + line).MatchString(status) {
+			t.Errorf("the web's program is not %s:\n%s", line, status)
+		}
 	}
 	// All it could open: looked for from inside, on every file system of its own.
 	sockets := strings.Fields(s.compose("exec", "-T", "lectern", "find", "/", "-path", "/proc", "-prune", "-o", "-type", "s", "-print"))
@@ -118,6 +125,9 @@ func (s *stack) workspaceByRow(t *testing.T) {
 		t.Fatalf("the workspace is %s, want %s", got, want)
 	}
 	state("running")
+	if owner := s.compose("exec", "-T", "lectern", "stat", "-c", "%u:%g %a", "/data/homes/course/student"); strings.TrimSpace(owner) != "1000:100 700" {
+		t.Errorf("the home is %s, want the student's", owner)
+	}
 	container := s.docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "lectern-"+id)
 	s.compose("restart", "spawner")
 	if now := s.docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "lectern-"+id); now != container {
