@@ -57,10 +57,11 @@ func (s *Site) openWork(ctx context.Context, v *visit) (spawner.Row, error) {
 	return s.Workspaces.Open(ctx, spawner.Request{CourseID: v.course.ID, MemberID: v.member.ID, Image: imageOf(v)})
 }
 
-// goTo leads into a running workspace, and to the launch page of any other.
+// goTo leads into a running workspace, and to the launch page of any other or
+// of one whose machine does not answer.
 func (s *Site) goTo(w http.ResponseWriter, r *http.Request, row spawner.Row, next string) error {
 	v := visitOf(r)
-	if row.State != spawner.Running {
+	if row.State != spawner.Running || row.Reason == spawner.Away {
 		return seeOther(w, r, launchPath(v.course.Slug, row.ID, next))
 	}
 	q, err := s.work.tickets.issue(r.Context(), row.ID, v.user.ID, v.session.ID, next)
@@ -79,7 +80,7 @@ func (s *Site) launch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	next := safePath(r.URL.Query().Get("next"))
-	if spawner.State(row.State) == spawner.Running {
+	if spawner.State(row.State) == spawner.Running && spawner.Reason(row.Reason) != spawner.Away {
 		return s.goTo(w, r, spawner.Row{ID: row.ID, State: spawner.Running}, next)
 	}
 	ctx, done := context.WithCancel(r.Context())
@@ -88,7 +89,7 @@ func (s *Site) launch(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return course.Problemf(course.Busy, "It cannot be seen at the moment how far your workspace is. Try again in a few seconds.")
 	}
-	if p.State == spawner.Running {
+	if p.State == spawner.Running && p.Reason != spawner.Away {
 		return s.goTo(w, r, spawner.Row{ID: row.ID, State: spawner.Running}, next)
 	}
 	return s.show(w, r, views.LaunchPage(s.launchView(r, row, next, p)))

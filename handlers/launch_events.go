@@ -59,6 +59,9 @@ func (s *Site) launchView(r *http.Request, row store.Workspace, next string, p s
 		out.Title, out.Sub = "Your workspace is not running", ""
 		out.Launch.Failed, out.Launch.Events = p.Text, ""
 		out.Launch.Elapsed = secondsText(max(0, row.UpdatedAt.Sub(row.QueuedAt)))
+	case p.State == spawner.Running: // its machine does not answer
+		out.Title, out.Sub = "Your workspace is out of reach", p.Text
+		out.Start, out.StartText, out.Launch.Events = self, "Try again", ""
 	default:
 		out.Refresh = true
 	}
@@ -124,12 +127,13 @@ type step struct {
 	Position int          `json:"position"`
 	Elapsed  int64        `json:"elapsed_ms"`
 	Usual    int64        `json:"usual_ms"`
+	Wait     int64        `json:"wait_ms"`
 	Percent  int          `json:"percent"`
 }
 
 func stepEvent(p spawner.Progress) step {
 	e := step{Step: p.Step, State: "now", Text: stepText(p), Position: p.Position,
-		Elapsed: p.Elapsed.Milliseconds(), Usual: p.Usual.Milliseconds()}
+		Elapsed: p.Elapsed.Milliseconds(), Usual: p.Usual.Milliseconds(), Wait: p.Wait.Milliseconds()}
 	for _, st := range launchSteps {
 		if st.step == p.Step {
 			e.Percent = st.percent
@@ -140,6 +144,8 @@ func stepEvent(p spawner.Progress) step {
 
 func stepText(p spawner.Progress) string {
 	switch {
+	case p.Reason == spawner.OldAway:
+		return p.Text
 	case p.Position == 1:
 		return "You are next."
 	case p.Position > 1:

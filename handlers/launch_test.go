@@ -46,9 +46,9 @@ func (f *fakeSpawner) Watch(ctx context.Context, _ string) <-chan spawner.Progre
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := map[spawner.State][]spawner.Progress{
-		spawner.Starting: {{State: spawner.Queued, Step: spawner.StepQueued, Position: 3, Elapsed: time.Second}, {State: spawner.Starting, Step: spawner.StepJupyter, Usual: 4 * time.Second},
+		spawner.Starting: {{State: spawner.Queued, Step: spawner.StepQueued, Position: 3, Elapsed: time.Second, Wait: 95 * time.Second}, {State: spawner.Starting, Step: spawner.StepJupyter, Usual: 4 * time.Second},
 			{State: spawner.Running, Step: spawner.StepReady}},
-		spawner.Running: {{State: spawner.Running, Step: spawner.StepReady}},
+		spawner.Running: {{State: spawner.Running, Step: spawner.StepReady, Reason: f.reason, Text: f.reason.Text()}},
 		spawner.Failed:  {{State: spawner.Failed, Reason: f.reason, Text: f.reason.Text(), Retry: true}},
 		spawner.Stopped: {{State: spawner.Stopped, Reason: f.reason, Text: f.reason.Text(), Retry: true}},
 	}[f.state]
@@ -109,7 +109,7 @@ func TestTheLaunchPageFollowsTheStart(t *testing.T) {
 	d.spawn.say(spawner.Starting, spawner.None)
 	page := student.post(ps1Path+"/open", nil).want(t, http.StatusSeeOther, "open").location()
 	html := student.get(page).want(t, http.StatusOK, "the launch page").body
-	for _, want := range []string{`data-launch="/courses/physics/workspaces/`, "2 are before you.", "Starting JupyterLab", `<noscript><meta http-equiv="refresh"`} {
+	for _, want := range []string{`data-launch="/courses/physics/workspaces/`, "2 are before you. Ready in about 2 minutes.", "Starting JupyterLab", `<noscript><meta http-equiv="refresh"`} {
 		if !strings.Contains(strings.Join(strings.Fields(html), " "), want) && !strings.Contains(html, want) {
 			t.Errorf("the launch page lacks %q", want)
 		}
@@ -117,7 +117,7 @@ func TestTheLaunchPageFollowsTheStart(t *testing.T) {
 	u, _ := url.Parse(page)
 	u.Path += "/events"
 	stream := student.get(u.String()).want(t, http.StatusOK, "the events")
-	for _, want := range []string{`"step":"queued"`, `"position":3`, `"step":"jupyter"`, `"usual_ms":4000`, "event: ready\ndata: {\"url\":\"" + "/courses/physics/workspaces/"} {
+	for _, want := range []string{`"step":"queued"`, `"position":3`, `"step":"jupyter"`, `"usual_ms":4000`, `"wait_ms":95000`, "event: ready\ndata: {\"url\":\"" + "/courses/physics/workspaces/"} {
 		if !strings.Contains(stream.body, want) {
 			t.Errorf("the events lack %q: %s", want, stream.body)
 		}
@@ -135,6 +135,16 @@ func TestTheLaunchPageFollowsTheStart(t *testing.T) {
 	d.spawn.say(spawner.Stopped, spawner.Idle)
 	if html = student.get(page).want(t, http.StatusOK, "a workspace at rest").body; !strings.Contains(html, "Start it") || !strings.Contains(html, spawner.Idle.Text()) {
 		t.Error("the page of a workspace at rest offers no start or does not say why it rests")
+	}
+	d.spawn.say(spawner.Running, spawner.Away)
+	html = student.get(page).want(t, http.StatusOK, "a workspace out of reach").body
+	for _, want := range []string{"out of reach", spawner.Away.Text(), "Try again"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page of a workspace out of reach lacks %q", want)
+		}
+	}
+	if html = d.as("instructor").get("/courses/physics/servers").want(t, http.StatusOK, "servers").body; !strings.Contains(html, "Out of reach") {
+		t.Error("the page of servers does not say which is out of reach")
 	}
 	d.spawn.say(spawner.Running, spawner.None)
 	if to := student.get(page).want(t, http.StatusSeeOther, "ready").location(); !strings.Contains(to, enterPath) {

@@ -28,7 +28,7 @@ func (s *Site) servers(w http.ResponseWriter, r *http.Request) error {
 	running := 0
 	for _, row := range rows {
 		line := views.ServerRow{ID: row.ID, Login: row.Login, Name: row.Name, Image: imageText(row.Image), CopyOf: row.CopyOf}
-		line.State, line.StateText = serverState(spawner.State(row.State))
+		line.State, line.StateText = workspaceState(row.Workspace)
 		if !row.StartedAt.IsZero() {
 			line.Since = when(row.StartedAt, now, loc)
 		}
@@ -98,6 +98,14 @@ func imageText(image string) string {
 
 func isIdle(row store.Server, now time.Time) bool {
 	return spawner.State(row.State) == spawner.Running && now.Sub(row.LastActivityAt) >= idleSince
+}
+
+// workspaceState is serverState, and tells those whose machine does not answer.
+func workspaceState(w store.Workspace) (kind, text string) {
+	if spawner.State(w.State) == spawner.Running && spawner.Reason(w.Reason) == spawner.Away {
+		return "failed", "Out of reach"
+	}
+	return serverState(spawner.State(w.State))
 }
 
 // serverState is a kind of badge and its word.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"lectern/course"
-	"lectern/spawner"
 	"lectern/store"
 	"lectern/views"
 )
@@ -27,7 +26,7 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	page.Page.Crumbs = []views.Crumb{{Text: v.course.Title}}
 	for _, row := range up {
 		mine := views.MyWorkspace{Image: row.Image, Stop: workspacePath(v.course.Slug, row.ID) + "/stop"}
-		mine.State, mine.StateText = serverState(spawner.State(row.State))
+		mine.State, mine.StateText = workspaceState(row)
 		page.Workspaces = append(page.Workspaces, mine)
 	}
 	var earned, of float64

@@ -53,8 +53,11 @@ func newFleet(t *testing.T, o container.SwarmOptions) *fleet {
 	theLab.swarm(t, f.machines[0], f.machines[1:]...)
 	for _, m := range f.machines {
 		f.label(m, fleetLabel, "yes")
-		// Nobody but Lectern's host reaches what the machines publish.
-		must(t, m.run("iptables", "-I", "DOCKER-USER", "-i", "eth0", "!", "-s", "10.99.0.254", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"))
+		// The firewall of docs/swarm.md.
+		must(t, m.run("../../../deploy/firewall", "docker0"))
+		for _, rule := range []string{"-i eth0 ! -s 10.99.0.254 -m conntrack --ctstate NEW -j DROP", "-i docker0 -d 10.99.0.0/24 -m conntrack --ctstate NEW -j REJECT"} {
+			must(t, m.run("iptables", append([]string{"-I", "DOCKER-USER"}, strings.Fields(rule)...)...))
+		}
 	}
 	o.Docker = container.DockerOptions{Host: "tcp://10.99.0.1:2376", Certs: dir + "/client", Data: container.Paths{Inside: f.data}}
 	o.Label, o.NodePort = fleetLabel+"=yes", 2376

@@ -33,6 +33,9 @@ func TestThreeMachines(t *testing.T) {
 	f.apart(on[2][0], on[2][1].Addr)
 	f.apart(on[3][0], on[2][1].Addr)
 	f.apart(on[2][0], on[3][1].Addr)
+	for _, m := range f.machines { // nor the engines
+		f.apart(on[2][0], m.addr()+":2376")
+	}
 	f.noSecrets(on[3][0])
 
 	t.Run("a partition is seen, and kills nothing when it heals", func(t *testing.T) {
