@@ -51,10 +51,12 @@ func newFleet(t *testing.T, o container.SwarmOptions) *fleet {
 	}
 	booting.Wait()
 	theLab.swarm(t, f.machines[0], f.machines[1:]...)
+	firewall, err := filepath.Abs("../../../deploy/firewall")
+	must(t, err)
 	for _, m := range f.machines {
 		f.label(m, fleetLabel, "yes")
 		// The firewall of docs/swarm.md.
-		must(t, m.run("../../../deploy/firewall", "docker0"))
+		must(t, m.run(firewall, "docker0"))
 		for _, rule := range []string{"-i eth0 ! -s 10.99.0.254 -m conntrack --ctstate NEW -j DROP", "-i docker0 -d 10.99.0.0/24 -m conntrack --ctstate NEW -j REJECT"} {
 			must(t, m.run("iptables", append([]string{"-I", "DOCKER-USER"}, strings.Fields(rule)...)...))
 		}
