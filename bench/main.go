@@ -24,9 +24,11 @@ type suite struct {
 }
 
 var suites = []suite{
-	{"./e2e", "^Benchmark(Open|Pages)$", 1},
+	{"./e2e", "^Benchmark(Open|Pages|Books)$", 1},
 	{"./handlers", "^BenchmarkProxy$", 1},
 	{"./exchange", "^BenchmarkSnapshot220Homes$", 5},
+	{"./store", "^BenchmarkGradingACrowd$/^next", 1},
+	{"./grading", "^BenchmarkFeedbackOfTwoNotebooks$", 3},
 	{"./course/notebook/render", "^BenchmarkNotebookOf40Cells(Cold|Warm)$", 5},
 }
 

@@ -43,6 +43,21 @@ var rows = []row{
 	{"Staff's course, p50", "Pages/staff-course", "p50-ms", "", "", goal{}},
 	{"Marks, p50", "Pages/marks", "p50-ms", "", "", goal{}},
 	{"Roster, p50", "Pages/roster", "p50-ms", "", "", goal{}},
+	{"Gradebook, p50", "Books/gradebook", "p50-ms", "", "", goal{}},
+	{"Gradebook, p99", "Books/gradebook", "p99-ms", "", "", goal{most: 100}},
+	{"Gradebook", "Books/gradebook", "statements", "", "", goal{}},
+	{"Gradebook by total, p50", "Books/gradebook-by-total", "p50-ms", "", "", goal{}},
+	{"Gradebook by total, p99", "Books/gradebook-by-total", "p99-ms", "", "", goal{most: 100}},
+	{"Gradebook by an assignment, p99", "Books/gradebook-by-assignment", "p99-ms", "", "", goal{most: 100}},
+	{"Statistics, p50", "Books/statistics", "p50-ms", "", "", goal{}},
+	{"Statistics, p99", "Books/statistics", "p99-ms", "", "", goal{most: 100}},
+	{"Grade grid, p50", "Books/grade-grid", "p50-ms", "", "", goal{}},
+	{"Grade grid, p99", "Books/grade-grid", "p99-ms", "", "", goal{most: 100}},
+	{"Grade grid by points, p99", "Books/grade-grid-by-points", "p99-ms", "", "", goal{most: 100}},
+	{"Next ungraded, 8 graders, p99", "GradingACrowd/next", "p99-ms/next", "", "", goal{most: 50}},
+	{"Next ungraded at the end, p99", "GradingACrowd/next-at-the-end", "p99-ms/next-at-the-end", "", "", goal{most: 50}},
+	{"Feedback of two notebooks", "FeedbackOfTwoNotebooks", "submissions/s/core", "", "", goal{least: 100}},
+	{"Feedback of two notebooks, CPU", "FeedbackOfTwoNotebooks", "cpu-ms/submission", "", "", goal{most: 10}},
 	{"Notebook of 40 cells, cold", "NotebookOf40CellsCold", "ns/op", "", "", goal{}},
 	{"Notebook of 40 cells, warm", "NotebookOf40CellsWarm", "ns/op", "", "", goal{}},
 }
@@ -95,10 +110,12 @@ func text(v float64, unit string) string {
 	switch {
 	case unit == "ns/op":
 		return fmt.Sprintf("%.3g ms", v/1e6)
-	case strings.HasSuffix(unit, "ms"):
+	case strings.HasSuffix(unit, "ms") || strings.HasPrefix(unit, "p99-ms") || strings.HasPrefix(unit, "cpu-ms"):
 		return fmt.Sprintf("%.4g ms", v)
 	case strings.HasSuffix(unit, "req/s"):
 		return fmt.Sprintf("%.0f req/s", v)
+	case unit == "submissions/s/core":
+		return fmt.Sprintf("%.0f/s a core", v)
 	case strings.HasPrefix(unit, "s/"):
 		return fmt.Sprintf("%.2f s", v)
 	}
