@@ -143,15 +143,33 @@ func stepEvent(p spawner.Progress) step {
 }
 
 func stepText(p spawner.Progress) string {
+	text := ""
 	switch {
 	case p.Reason == spawner.OldAway:
 		return p.Text
 	case p.Position == 1:
-		return "You are next."
+		text = "You are next."
 	case p.Position > 1:
-		return fmt.Sprintf("%d are before you.", p.Position-1)
+		text = fmt.Sprintf("%d are before you.", p.Position-1)
 	}
-	return ""
+	if p.Wait > 0 {
+		text += " Ready in " + aboutText(p.Wait) + "."
+	}
+	return text
+}
+
+// aboutText is a guess at how long, no finer than a guess is and never short.
+func aboutText(d time.Duration) string {
+	up := func(unit time.Duration) int { return int((d + unit - 1) / unit) }
+	switch {
+	case d <= 50*time.Second:
+		return fmt.Sprintf("about %d s", 10*up(10*time.Second))
+	case d <= time.Minute:
+		return "about a minute"
+	case d <= 10*time.Minute:
+		return fmt.Sprintf("about %d minutes", up(time.Minute))
+	}
+	return fmt.Sprintf("about %d minutes", 5*up(5*time.Minute))
 }
 
 // secondsText is how long a start takes, as the page's script writes it too.

@@ -14,6 +14,8 @@ type queue struct {
 	slots   int
 	waiting []place
 	holding map[string]bool
+	flow    flow
+	now     func() time.Time
 	wake    func(id string) // called without mu for whoever may go
 }
 
@@ -22,8 +24,8 @@ type place struct {
 	at time.Time
 }
 
-func newQueue(slots int, wake func(id string)) *queue {
-	return &queue{slots: slots, holding: map[string]bool{}, wake: wake}
+func newQueue(slots int, now func() time.Time, wake func(id string)) *queue {
+	return &queue{slots: slots, holding: map[string]bool{}, now: now, wake: wake}
 }
 
 // join takes a place by the time of asking, so that order survives a restart,
@@ -58,6 +60,12 @@ func (q *queue) hold(id string) {
 // leave gives back a slot or a place; it may be called by one who has neither.
 func (q *queue) leave(id string) {
 	q.mu.Lock()
+	switch {
+	case len(q.waiting) == 0:
+		q.flow = flow{} // nobody was kept waiting: the next line is another
+	case q.holding[id]:
+		q.flow.note(q.now())
+	}
 	delete(q.holding, id)
 	q.waiting = slices.DeleteFunc(q.waiting, func(p place) bool { return p.id == id })
 	admitted := q.admit()

@@ -112,7 +112,7 @@ func New(c Config) *Spawner {
 		watches: map[string]map[chan struct{}]bool{}, usual: map[string][]time.Duration{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.queue = newQueue(c.Starts, s.kick)
+	s.queue = newQueue(c.Starts, c.Now, s.kick)
 	return s
 }
 

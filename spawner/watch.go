@@ -23,6 +23,7 @@ type Progress struct {
 	State    State
 	Step     Step          // empty unless starting or ready
 	Position int           // in the queue: 1 is next; 0 if not waiting or not known
+	Wait     time.Duration // in the queue and for the start, about; 0 if not waiting or not known
 	Elapsed  time.Duration // since Open
 	Usual    time.Duration // median of recent starts of this image, without queueing; 0 if unknown
 	Text     string        // one sentence for the student
@@ -109,6 +110,7 @@ func (s *Spawner) describe(row Row) Progress {
 	switch row.State {
 	case Queued:
 		p.Step, p.Position = StepQueued, s.queue.position(row.ID)
+		p.Wait = s.queue.wait(row.ID, s.now(), p.Usual)
 		p.Text = "Waiting for a free place to start."
 		if p.Position > 0 {
 			p.Text = fmt.Sprintf("Number %d in line to start.", p.Position)

@@ -1,5 +1,5 @@
 // The launch page follows the start of a workspace and goes there when it is ready. Events:
-//   step    {step, state, text, position, elapsed_ms, usual_ms, percent}
+//   step    {step, state, text, position, elapsed_ms, usual_ms, wait_ms, percent}
 //   ready   {url}
 //   failed  {text, retry}
 // A broken stream connects again and is told everything from the beginning, so every event may come twice.
