@@ -15,8 +15,8 @@ import (
 var hostileValues = []string{"a\x00b", "\xff\xfe", strings.Repeat("9", 30), "-1", strings.Repeat("é", 3000), "../../../etc/passwd", "\u202e\u0000x"}
 
 // hostileKeys are the names that any form or address of the site has.
-var hostileKeys = strings.Fields(`again all archive attempt batch before code collecting comment current digest dir drop due_at error event extension
-	file id idle image invite issuer key link login name next notebook opens_at page password pasted path points q reason role section slug sort state
+var hostileKeys = strings.Fields(`again all answer archive assignment attempt batch before code collecting comment current digest dir drop due_at error event extension
+	file grader id idle image invite issuer key link login name new_points next notebook opens_at page password pasted path points q reason regrade_days role section slug sort state
 	subject ticket title until verb when who workspace zone`)
 
 // Nothing that a visitor can send makes a page fail: it is refused or found
