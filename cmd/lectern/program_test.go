@@ -102,11 +102,13 @@ func (p *program) clear() {
 		Data: container.Paths{Inside: p.data, Host: p.data}, Secrets: filepath.Join(p.data, "secrets")})
 	must(p.t, err)
 	defer engine.Close()
-	all, err := engine.List(context.Background(), map[string]string{"lectern.realm": string(realm)})
-	must(p.t, err)
-	for _, c := range all {
-		if err := engine.Remove(context.Background(), c.Name); err != nil {
-			p.t.Errorf("remove %s: %v", c.Name, err)
+	for _, label := range []string{"lectern.realm", container.GraderLabel} {
+		all, err := engine.List(context.Background(), map[string]string{label: string(realm)})
+		must(p.t, err)
+		for _, c := range all {
+			if err := engine.Remove(context.Background(), c.Name); err != nil {
+				p.t.Errorf("remove %s: %v", c.Name, err)
+			}
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (d *door) serve() {
 	ln, err := remote.Listen(d.socket, remote.Peers{User: -1, Group: -1}, log)
 	must(d.t, err)
 	d.close = serveOn(d.t, ln, remote.Config{Workspaces: d.engine, Local: d.engine, Rows: d.rows, Data: d.data, Log: log,
-		SweepEvery: time.Second})
+		SweepEvery: 2 * time.Second})
 }
 
 func serveOn(t testing.TB, ln net.Listener, c remote.Config) func() {

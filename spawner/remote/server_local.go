@@ -197,20 +197,21 @@ func (s *Server) removeGrader(ctx context.Context, in graderRequest) (nothing, e
 	return nothing{}, s.Local.Remove(ctx, now.ID)
 }
 
-// sweep removes graders that ended and were left: by a predecessor that was
-// killed, or when the engine did not answer. One is left if it has no pipe here
-// at two looks; whoever holds it otherwise has removed it by then.
+// sweep removes graders that do not run and were left: by a predecessor that was
+// killed, or when the engine did not answer. One that ended is left if it has no
+// pipe here at two looks, for whoever holds it otherwise has removed it by then;
+// one that never began, at so many that its start has been given up.
 func (s *Server) sweep(ctx context.Context) {
-	before := map[string]bool{}
+	looks := map[string]int{}
 	for tick := time.NewTicker(s.SweepEvery); ; {
-		now := map[string]bool{}
-		for _, id := range s.leftGraders(ctx) {
-			now[id] = true
-			if before[id] {
+		now := map[string]int{}
+		for id, phase := range s.leftGraders(ctx) {
+			now[id] = looks[id] + 1
+			if now[id] > 6 || now[id] > 1 && phase == container.Exited {
 				s.Log.Info("a grader that was left is removed", "container", id, "error", s.Local.Remove(ctx, id))
 			}
 		}
-		before = now
+		looks = now
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -220,21 +221,22 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// leftGraders are those that ended and have no pipe; none if that is not known.
-func (s *Server) leftGraders(ctx context.Context) (ids []string) {
+// leftGraders are those that do not run and have no pipe; none if that is not known.
+func (s *Server) leftGraders(ctx context.Context) map[string]container.Phase {
 	realm, err := s.site(ctx)
 	if err != nil {
 		return nil
 	}
 	list, _ := s.Local.List(ctx, map[string]string{container.GraderLabel: realm})
+	left := map[string]container.Phase{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range list {
-		if c.Phase == container.Exited && s.graders[c.ID] == nil {
-			ids = append(ids, c.ID)
+		if c.Phase != container.Up && s.graders[c.ID] == nil {
+			left[c.ID] = c.Phase
 		}
 	}
-	return ids
+	return left
 }
 
 func (s *Server) listGraders(ctx context.Context, _ nothing) ([]string, error) {
