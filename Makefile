@@ -10,9 +10,10 @@ run: ## set up, build, start with a demo course
 test: ## everything: unit, Postgres, Docker, browser
 	@exec deploy/test
 
-chaos: ## faults that take minutes: machines that die, partitions, managers that restart
+chaos: ## what takes minutes: machines that die, partitions, managers that restart, a rush of 220
 	@deploy/setup test
 	go test -tags chaos -run '^TestChaos' -count=1 -timeout 20m ./spawner/container/swarmtest
+	go test -tags chaos -run '^TestChaos' -count=1 -timeout 20m -v ./e2e
 
 screenshots: ## docs/screenshots, made by the journey test
 	@deploy/setup test
