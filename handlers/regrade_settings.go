@@ -11,8 +11,8 @@ import (
 // fillRegradeRule adds what an assignment's settings say about regrade requests.
 func fillRegradeRule(v *views.AssignmentSettingsView, rule course.RegradeRule, errs []views.FieldError) {
 	v.Regrades = views.FieldView{Name: "regrades", Label: "Students may ask for a regrade", Checked: rule.Regrades,
-		Hint: "Of one question each time, once their feedback is returned. A request goes to who gave the mark; requests that were made stay when this is switched off."}
-	v.RegradeDays = views.FieldView{Name: "regrade_days", Label: "For how long after their feedback was returned", Value: strconv.Itoa(rule.RegradeDays), Type: "number", Min: "1", Max: "365", Step: "1",
+		Hint: "Of one question each time, for so many days after their feedback was returned. A request goes to who gave the mark; requests that were made stay when this is switched off."}
+	v.RegradeDays = views.FieldView{Name: "regrade_days", Label: "Days to ask for one", Value: strconv.Itoa(rule.RegradeDays), Type: "number", Min: "1", Max: "365", Step: "1",
 		Short: true, Suffix: "days", Error: errorOf(errs, "regrade_days")}
 }
 
