@@ -53,7 +53,7 @@ func visitor(t *testing.T, browser context.Context, site, name string) *person {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("%s: open a window: %v", name, err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 8*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 20*time.Minute)
 	t.Cleanup(cancel)
 	p := &person{t: t, ctx: ctx, site: site, name: name}
 	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: complaints}); err != nil {
