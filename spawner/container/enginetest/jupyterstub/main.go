@@ -123,6 +123,7 @@ func (s *stub) routes() http.Handler {
 		}
 	})
 	s.lab(mux)
+	bench(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "token "+s.token {
 			http.Error(w, "Forbidden", http.StatusForbidden)
