@@ -55,6 +55,8 @@ var rooms = map[string][]string{
 	// Tests of the whole program; and its figures: a table of what benchmarks print.
 	"e2e":   {},
 	"bench": {},
+	// A rival of the proxy's: the standard library's, bare.
+	"bench/bare": {},
 	// A class that works in Lectern from outside, as browsers do.
 	"cmd/classload": {},
 }
