@@ -86,6 +86,12 @@ func (w *Swarm) status(v view, name string) (Status, bool) {
 		s.Phase = Exited
 	}
 	t, found := w.latest(v, name)
+	// Swarm forgets what ran on a machine that was removed from it, and would
+	// start anew; what is there, nobody has ended.
+	if contact := w.left(v, service); contact != Reached && (!found || t.NodeID == "") {
+		s.ID, s.Phase, s.Contact = service.ID, Up, contact
+		return s, exists
+	}
 	if !found {
 		return s, exists
 	}
@@ -107,6 +113,22 @@ func (w *Swarm) status(v view, name string) (Status, bool) {
 		}
 	}
 	return s, true
+}
+
+// left is the contact with the machine that a service is bound to, if that is no
+// longer of the swarm; [Reached] if it is, or the service is bound to none.
+func (w *Swarm) left(v view, service swarm.Service) Contact {
+	p := service.Spec.TaskTemplate.Placement
+	if p == nil || stopped(service) {
+		return Reached
+	}
+	for _, c := range p.Constraints {
+		id, bound := strings.CutPrefix(c, "node.id==")
+		if _, there := v.nodes[id]; bound && !there {
+			return w.machines.contact(id, nil)
+		}
+	}
+	return Reached
 }
 
 // latest is the task that counts: one that may run before one that has ended,
@@ -308,6 +330,9 @@ func (w *Swarm) engineOf(v view, name string) (*Docker, string, error) {
 	if !ok || t.Status.ContainerStatus == nil || t.Status.ContainerStatus.ContainerID == "" {
 		return nil, "", fmt.Errorf("container: %s: %w", name, ErrNotFound)
 	}
+	if w.contact(v, t) != Reached {
+		return nil, "", fmt.Errorf("container: %s: its machine is out of reach: %w", name, ErrEngineDown)
+	}
 	at, err := w.engineAt(v.nodes[t.NodeID])
 	return at, t.Status.ContainerStatus.ContainerID, err
 }
@@ -357,6 +382,9 @@ func (w *Swarm) Logs(ctx context.Context, name string, n int) (string, error) {
 	t, ok := w.latest(v, name)
 	if !ok {
 		return "", fmt.Errorf("container: logs of %s: %w", name, ErrNotFound)
+	}
+	if w.contact(v, t) != Reached {
+		return "", fmt.Errorf("container: logs of %s: its machine is out of reach: %w", name, ErrEngineDown)
 	}
 	r, err := api.TaskLogs(ctx, t.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(n)})
 	if err != nil {

@@ -149,6 +149,30 @@ func TestWhatMayRun(t *testing.T) {
 	}
 }
 
+// A machine that was removed from the swarm takes its tasks with it, and swarm
+// makes new ones that can start nowhere: none of that ends a program.
+func TestARemovedMachineIsNotAStoppedProgram(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	w := &Swarm{machines: newMachines(gossipPort, time.Minute)}
+	w.machines.now = func() time.Time { return now }
+	w.machines.since = now.Add(-time.Hour)
+	w.machines.known["gone"] = &machine{addr: "10.0.0.1", heardAt: now.Add(-30 * time.Second)}
+	spec := service(Spec{Name: "x", Labels: map[string]string{"a": "b"}}, "", "gone", nil, nil)
+	v := view{nodes: map[string]swarm.Node{}, services: map[string]swarm.Service{"x": {ID: "s", Spec: spec}}, tasks: map[string][]swarm.Task{}}
+	for _, tasks := range [][]swarm.Task{nil, {{ServiceID: "s", Spec: spec.TaskTemplate, Status: swarm.TaskStatus{State: swarm.TaskStatePending}, DesiredState: swarm.TaskStateRunning}}} {
+		v.tasks["x"] = tasks
+		w.machines.known["gone"].heardAt = now.Add(-30 * time.Second)
+		if s, ok := w.status(v, "x"); !ok || s.Contact != Unreachable || s.Phase != Up || s.Labels["a"] != "b" {
+			t.Errorf("within the lease, %d tasks: %+v, %v; want it unreachable", len(tasks), s, ok)
+		}
+		w.machines.known["gone"].heardAt = now.Add(-2 * time.Minute)
+		if s, ok := w.status(v, "x"); !ok || s.Contact != Lost {
+			t.Errorf("after the lease, %d tasks: %+v, %v; want it lost", len(tasks), s, ok)
+		}
+	}
+}
+
 // The machine with the most memory that nobody reserved; those promised a moment
 // ago count.
 func TestPlaceSpreadsByFreeMemory(t *testing.T) {

@@ -3,6 +3,7 @@
 package swarmtest
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -82,6 +83,37 @@ func TestChaosTheOperatorWasWrong(t *testing.T) {
 	if again := f.row(row.ID); again.State != spawner.Running || again.ContainerID != now.ContainerID {
 		t.Errorf("the younger one became %+v", again)
 	}
+}
+
+// Removing a machine from the swarm is an operator's word too, and swarm then
+// forgets all that ran there. The lease still has to run out.
+func TestChaosAMachineIsRemoved(t *testing.T) {
+	const lease = 25 * time.Second
+	f := newFleet(t, container.SwarmOptions{Lease: lease})
+	row := f.openOn(3, 1)[0]
+	f.write(row, "work.txt", "kept")
+	id := f.node(f.machines[2]).ID
+	f.machines[2].link("down")
+	cut := time.Now()
+	ask[any](f.machines[0], http.MethodDelete, "/nodes/"+id+"?force=true", nil)
+	within(t, time.Minute, "the workspace to be called lost", func() bool {
+		now := f.row(row.ID)
+		if now.State == spawner.Running && now.Generation == row.Generation {
+			return false
+		}
+		if now.State != spawner.Failed || now.Reason != spawner.Lost {
+			t.Fatalf("it became %s %q", now.State, now.Reason)
+		}
+		return true
+	})
+	if took := time.Since(cut); took < lease-4*time.Second {
+		t.Errorf("called lost after %v, before its lease of %v had run out", took, lease)
+	}
+	now := f.open(int(row.MemberID))
+	if f.on(now).n == 3 {
+		t.Error("started on the machine that was removed")
+	}
+	f.holds(row, "work.txt", "kept")
 }
 
 // While the only manager is away nothing can start, and nothing that runs ends.
