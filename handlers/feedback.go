@@ -32,7 +32,10 @@ func (s *Site) feedbackPage(w http.ResponseWriter, r *http.Request, status int, 
 	links := tableQuery{base: base, values: r.URL.Query()}
 	page := views.FeedbackView{Page: s.assignmentFrame(r, "Feedback", "feedback"), Errors: errs, FilesError: errorOf(errs, "files"), Upload: base,
 		Return: returnPath(c, a), Withdraw: withdrawPath(c, a), Students: counts.Students, Ready: counts.Ready, Marks: marksPath(c, a),
-		Figures: feedbackFigures(counts), Filter: feedbackFilter(base, q), ReturnAll: returnConfirm(v, counts.Ready)}
+		Figures: feedbackFigures(counts), Filter: feedbackFilter(base, q), ReturnAll: returnConfirm(v, counts)}
+	if counts.Unfinished > 0 {
+		page.Unfinished = unfinishedText(counts)
+	}
 	for _, h := range []struct{ key, text string }{{"", "Student"}, {"staged", "Ready"}, {"returned", "Returned"}} {
 		page.Heads = append(page.Heads, links.head(h.key, h.text, q.Sort, q.Down, false))
 	}
@@ -89,6 +92,9 @@ func (s *Site) feedbackRow(v *visit, f store.FeedbackRow) views.FeedbackRow {
 	if f.Points != nil {
 		row.Points = pointsText(*f.Points)
 	}
+	if f.Open > 0 {
+		row.Open = plural(f.Open, "answer") + " to mark"
+	}
 	switch {
 	case f.Newer && f.ReturnedAt != nil:
 		row.Waits = "a changed mark"
@@ -119,13 +125,22 @@ func fileNames(files []course.File) (out []views.FeedbackFile) {
 }
 
 // returnConfirm asks before everything that is ready is returned.
-func returnConfirm(v *visit, ready int) views.ConfirmView {
-	c, a := v.course.Slug, v.assignment.Slug
-	return views.ConfirmView{ID: "return-all", Title: "Return feedback to " + plural(ready, "student") + "?",
+func returnConfirm(v *visit, counts store.FeedbackCounts) views.ConfirmView {
+	c, a, ready := v.course.Slug, v.assignment.Slug, counts.Ready
+	confirm := views.ConfirmView{ID: "return-all", Title: "Return feedback to " + plural(ready, "student") + "?",
 		Text:   "They see their marks, comments and feedback files at once, on their page and in the folder “feedback” of their workspace.",
 		Keeps:  "Who has nothing ready is left out. You can withdraw what you returned, but not make anybody forget it.",
 		Button: "Return to " + plural(ready, "student"), Kind: "primary", Action: returnPath(c, a), Back: feedbackPath(c, a),
 		Fields: []views.Option{{Value: "all", Text: "ready"}}}
+	if counts.Unfinished > 0 {
+		confirm.Text = unfinishedText(counts) + " " + confirm.Text
+	}
+	return confirm
+}
+
+// unfinishedText says that work is about to be returned before all of it is marked.
+func unfinishedText(c store.FeedbackCounts) string {
+	return fmt.Sprintf("%d of these %d have answers that are not marked yet. They would be shown the points they have so far, and those answers without any.", c.Unfinished, c.Ready)
 }
 
 // withdrawConfirm asks before feedback is taken out of students' sight.

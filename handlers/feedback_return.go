@@ -21,7 +21,7 @@ func (s *Site) confirmReturn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, views.FeedbackConfirm(s.assignmentFrame(r, "Return feedback", "feedback"), returnConfirm(v, counts.Ready)))
+	return s.show(w, r, views.FeedbackConfirm(s.assignmentFrame(r, "Return feedback", "feedback"), returnConfirm(v, counts)))
 }
 
 // returnedAtOnce is how many students' feedback is returned while the browser

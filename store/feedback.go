@@ -21,6 +21,7 @@ type FeedbackRow struct {
 	ReturnedFiles []course.File
 	SeenAt        *time.Time
 	Newer         bool // marks were given that the student has not been shown
+	Open          int  // answers that nobody has marked and no run has scored yet
 	Total         int  // rows of the whole answer, on every row
 }
 
@@ -52,6 +53,7 @@ const feedbackTable = `
 	), given as (select member_id, max(id) as last from mark_events where assignment_id = $1 group by 1
 	), class as (
 		select m.id as member_id, u.login, u.name, m.dropped_at is not null as dropped, s.id is not null as submitted, k.points,
+			coalesce(t.needs + t.waiting, 0)::int as open,
 			f.staged_at, coalesce(f.staged_files, '[]') as staged_files, f.returned_at,
 			coalesce(f.returned_files, '[]') as returned_files, f.seen_at,
 			coalesce(g.last > coalesce(f.marks_upto, 0) and (k.member_id is not null or f.marks_upto > 0), false)
@@ -60,6 +62,7 @@ const feedbackTable = `
 		left join submissions s on s.assignment_id = a.id and s.member_id = m.id and s.counts
 		left join marked k on k.member_id = m.id
 		left join given g on g.member_id = m.id
+		left join tallies t on t.assignment_id = a.id and t.member_id = m.id
 		left join feedbacks f on f.assignment_id = a.id and f.member_id = m.id
 		where a.id = $1 and (s.id is not null or k.member_id is not null or f.staged_at is not null or f.returned_at is not null)
 	)`
@@ -84,12 +87,14 @@ func (s *Store) FeedbackTable(ctx context.Context, id course.AssignmentID, q Fee
 // FeedbackCounts is how far an assignment's feedback is, whatever the filter.
 type FeedbackCounts struct {
 	Students, Ready, Returned, Seen int
+	Unfinished                      int // of those for whom some is ready, with answers still open
 }
 
 // FeedbackCounts counts who has feedback and for whom some is ready.
 func (s *Store) FeedbackCounts(ctx context.Context, id course.AssignmentID) (FeedbackCounts, error) {
 	return one[FeedbackCounts](ctx, s.db, "assignment", feedbackTable+`
 		select count(*)::int as students, (count(*) filter (where staged_at is not null or newer))::int as ready,
+			(count(*) filter (where (staged_at is not null or newer) and open > 0))::int as unfinished,
 			count(returned_at)::int as returned, count(seen_at)::int as seen from class`, id)
 }
 

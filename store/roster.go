@@ -52,7 +52,7 @@ func (s *Store) Roster(ctx context.Context, c course.ID, q RosterQuery, by cours
 		  and ($4 = '' or m.role = $4) and ($5 = '' or m.section = $5)
 		  and ($6 = '' or strpos(lower(u.login || ' ' || u.name || ' ' || u.email), lower($6)) > 0)
 		  and case $7 when 'all' then true when 'dropped' then m.dropped_at is not null
-		      when 'unclaimed' then m.dropped_at is null and u.claimed_at is null
+		      when 'unclaimed' then m.dropped_at is null and u.claimed_at is null and u.last_seen_at is null
 		      else m.dropped_at is null end
 		order by `+order+` offset $8 limit $9`,
 		c, by.ID, by.SiteAdmin, q.Role, q.Section, q.Text, q.State, q.Offset, q.Limit)
@@ -69,7 +69,7 @@ func (s *Store) RosterCount(ctx context.Context, c course.ID) (RosterCount, erro
 	return one[RosterCount](ctx, s.db, "roster", `
 		select count(*) filter (where m.dropped_at is null)::int as active,
 		       count(*) filter (where m.dropped_at is not null)::int as dropped,
-		       count(*) filter (where m.dropped_at is null and u.claimed_at is null)::int as unclaimed,
+		       count(*) filter (where m.dropped_at is null and u.claimed_at is null and u.last_seen_at is null)::int as unclaimed,
 		       coalesce(array_agg(distinct m.section order by m.section) filter (where m.section <> ''), '{}') as sections
 		from members m join users u on u.id = m.user_id where m.course_id = $1`, c)
 }

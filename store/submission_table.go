@@ -49,7 +49,8 @@ type SubmissionFilter struct {
 
 // SubmissionCounts is how many students are in each state, whatever the filter.
 type SubmissionCounts struct {
-	Students, Opened, Submitted, Late, Missing, Marked, Staged, Returned int
+	Students, Opened, Submitted, Late, Missing, Staged, Returned int
+	Marked                                                       int // for the whole, or in every question
 }
 
 // SubmissionPage is a part of the table.
@@ -62,8 +63,8 @@ type SubmissionPage struct {
 // submissionStates are the conditions of the filter's states.
 var submissionStates = map[string]string{
 	"": "true", "submitted": "submission_id is not null", "late": "late_seconds > 0", "missing": "submission_id is null",
-	"unopened": "fetched_at is null and submission_id is null", "marked": "points is not null",
-	"unmarked": "submission_id is not null and points is null", "returned": "returned_at is not null",
+	"unopened": "fetched_at is null and submission_id is null", "marked": "marked",
+	"unmarked": "submission_id is not null and not marked", "returned": "returned_at is not null",
 }
 
 var submissionOrders = map[string]string{
@@ -78,7 +79,8 @@ var submissionOrders = map[string]string{
 // its call only if that is cheap.
 const submissionTable = `
 	with class as materialized (
-		select *, total_points(coalesce(excused, false), whole, earned, lost) as points from (
+		select *, total_points(coalesce(excused, false), whole, earned, lost) as points,
+			coalesce(excused or whole is not null or earned is not null and needs + waiting = 0, false) as marked from (
 		select m.id as member_id, u.login, u.name, m.section, w.fetched_at, s.id as submission_id, s.taken_at, s.late_seconds,
 			k.excused, k.whole, k.earned, k.needs, k.waiting, f.staged_at, f.returned_at,
 			lost_by(a.late_unit, a.late_percent, a.late_cap, a.late_grace, a.late_zero_after, coalesce(e.due_at, a.due_at), s.taken_at, c.zone) as lost
@@ -115,7 +117,7 @@ func (s *Store) SubmissionTable(ctx context.Context, id course.AssignmentID, f S
 	rows, err := many[row](ctx, s.db, "submissions", submissionTable+`, counts as (
 			select count(*) as students, count(fetched_at) as opened, count(submission_id) as submitted,
 				count(*) filter (where late_seconds > 0) as late, count(*) filter (where submission_id is null) as missing,
-				count(points) as marked, count(staged_at) as staged, count(returned_at) as returned, count(*) filter (where `+chosen+`) as total from class
+				count(*) filter (where marked) as marked, count(staged_at) as staged, count(returned_at) as returned, count(*) filter (where `+chosen+`) as total from class
 		)
 		select n.*, coalesce(p.member_id, 0) as member_id, coalesce(p.login, '') as login, coalesce(p.name, '') as name, coalesce(p.section, '') as section,
 			m.dropped_at is not null as dropped, p.fetched_at, w.collected_at, w.collect_error, e.due_at as own_due_at,
