@@ -1,6 +1,7 @@
 package swarmtest
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -74,6 +75,21 @@ func TestTheContractOnOneMachine(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An engine as it comes lets containers reach each other.
+func TestAMachineThatKeepsNobodyApartIsNotUsed(t *testing.T) {
+	m := theLab.start(t, 8)
+	theLab.swarm(t, m)
+	data := theLab.data(t, "open")
+	engine := newSwarm(t, container.SwarmOptions{Docker: container.DockerOptions{Host: "unix://" + m.socket(), Data: container.Paths{Inside: data}}})
+	r := enginetest.Rig{Engine: engine, Data: data, Image: theLab.image, Realm: "open"}
+	if got, err := engine.Start(t.Context(), container.Workspace(r.Place(t, "open"))); !errors.Is(err, container.ErrEngineDown) {
+		t.Errorf("Start = %+v, %v; want a refusal", got, err)
+	}
+	if left := ask[[]any](m, http.MethodGet, "/services", nil); len(left) != 0 {
+		t.Errorf("services: %v", left)
+	}
 }
 
 // from makes a request in the network of a container, and returns all that came.
