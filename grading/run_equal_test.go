@@ -50,12 +50,32 @@ func steady(text string) string {
 // A python kernel of ours must show what Jupyter's shows, byte for byte.
 func TestOutputsAreThoseOfJupyter(t *testing.T) {
 	t.Parallel()
+	sameAsJupyter(t, corpus, "numpy", "matplotlib.pyplot", "pandas")
+}
+
+// figures are cells of a notebook without %matplotlib.
+var figures = []string{
+	"import matplotlib.pyplot as plt", "plt.plot([1, 4, 9])", "fig, ax = plt.subplots()\nax.bar(['a', 'b'], [1, 2]);", "plt.get_backend()", "plt.figure()\nplt.show()\nprint('after')",
+	"import os\n[os.environ.get(k) for k in ('MPLBACKEND', 'TERM', 'CLICOLOR', 'FORCE_COLOR', 'PAGER', 'GIT_PAGER')]", "%matplotlib inline\nplt.plot([1]);",
+}
+
+func TestFiguresAreThoseOfJupyter(t *testing.T) {
+	t.Parallel()
+	for _, warm := range [][]string{{"numpy", "matplotlib.pyplot"}, nil} {
+		sameAsJupyter(t, figures, warm...)
+	}
+}
+
+// sameAsJupyter runs cells in a kernel that has imported the modules beforehand,
+// and in Jupyter's.
+func sameAsJupyter(t *testing.T, corpus []string, warm ...string) {
+	t.Helper()
 	runner := newRunner(t)
 	nb := &notebook.Notebook{Nbformat: 4, Minor: 5, Metadata: map[string]any{"kernelspec": map[string]any{"name": "python3"}}}
 	for _, source := range corpus {
 		nb.Cells = append(nb.Cells, notebook.Cell{Type: notebook.Code, Source: source, Metadata: map[string]any{}})
 	}
-	job := grading.Job{Image: testImage, Folder: "hw1", Notebooks: []grading.Rebuilt{{Path: "p1.ipynb", Notebook: nb}}, Warm: []string{"numpy", "matplotlib.pyplot", "pandas"}}
+	job := grading.Job{Image: testImage, Folder: "hw1", Notebooks: []grading.Rebuilt{{Path: "p1.ipynb", Notebook: nb}}, Warm: warm}
 	job.Limits = grading.Limits{Cell: 2 * time.Minute, Notebook: 5 * time.Minute, CPUs: 2}
 	type outcome struct {
 		r   grading.Result

@@ -72,6 +72,9 @@ def serve(control, modules):
     """Forks what is asked for, one at a time, and tells when it has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     as_student(furnish)
+    # As Jupyter's own kernel does, and before matplotlib is imported, which looks
+    # but once: figures are shown without being asked for.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     gc.disable()  # until all is imported, when kernel.prepare lets it go on
     from . import kernel
 
