@@ -12,7 +12,8 @@ const leaseLife = 5 * time.Minute
 
 // NextPaper hands out the next paper, in the order of numbers after this one and
 // then from the start, whose question waits for a person and that nobody else
-// reads: neither it nor an identical answer, which is marked with it. It is the
+// reads: neither it nor an identical answer, which is marked with it, unless its
+// reader has marked it alone. It is the
 // grader's own for five minutes from the last sign of life. A zero question asks
 // for a paper with any question that waits. 0 is none left.
 func (s *Store) NextPaper(ctx context.Context, a course.AssignmentID, k course.QuestionKey, after int, actor course.UserID) (number int, at course.QuestionKey, err error) {
@@ -44,7 +45,7 @@ func (s *Store) nextAfter(ctx context.Context, a course.AssignmentID, k course.Q
 					and not exists (select from grading_leases l where l.assignment_id = c.assignment_id and l.notebook = c.notebook
 						and l.question = c.question and l.expires_at > now() and l.user_id <> $3
 						and (l.member_id = c.member_id or exists (select from grade_cells h where h.assignment_id = l.assignment_id and h.notebook = l.notebook
-							and h.question = l.question and h.member_id = l.member_id and h.answer_hash = c.answer_hash)))
+							and h.question = l.question and h.member_id = l.member_id and h.answer_hash = c.answer_hash and h.state in ('needs', 'stale'))))
 				order by c.number limit 1 for no key update of p skip locked`, args...)
 			if err != nil || len(rows) == 0 {
 				none = len(rows) == 0
