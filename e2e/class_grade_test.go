@@ -195,13 +195,13 @@ func (g *grader) byPoints(p *pupil) {
 		g.saved(0)
 	default:
 		g.key("m")
-		g.typeText(fmt.Sprint(points))
+		g.key(fmt.Sprint(points))
 		g.key(kb.Enter)
 		g.saved(points)
 	}
 	if remarked(p.figure) {
 		g.key("c")
-		g.typeText(remark)
+		g.key(remark)
 		g.key(kb.Escape)
 		g.quickly("the comment", `document.querySelector("[data-comment] strong") && document.querySelector("[data-status]").dataset.kind === "saved" ? "yes" : ""`)
 	}
