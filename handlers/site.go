@@ -96,6 +96,7 @@ func (s *Site) Run(ctx context.Context) error { return s.work.run(ctx) }
 // ServeHTTP sends a request to the site, a workspace or the content host, by
 // the name of the host it asks for.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = unlessStalled(w, r, bodyPatience)
 	if id, ok := s.Work.Label(r.Host); ok {
 		s.work.serve(w, r, id)
 		return
@@ -132,7 +133,7 @@ func (s *Site) router(list []route) http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, http.StatusForbidden, "That came from another site, so nothing was done.")
 	}))
-	return s.number(s.secure(s.SiteURL.Scheme == "https", s.oneSession(s.sessions.LoadAndSave(s.identify(guard.Handler(r))))))
+	return s.number(s.secure(s.SiteURL.Scheme == "https", s.oneSession(s.sessions.LoadAndSave(s.identify(s.notCrowded(guard.Handler(r)))))))
 }
 
 // What a form may have that uploads nothing, in bytes; the staff's tables are long.

@@ -31,13 +31,14 @@ type Work struct {
 	log      *slog.Logger
 	loopback bool // workspaces are processes on this machine
 
-	tickets *tickets
-	gate    *gate
-	guard   *http.CrossOriginProtection
-	proxy   *httputil.ReverseProxy
-	pace    pace
-	lab     *labFiles
-	image   string // of new courses
+	tickets  *tickets
+	gate     *gate
+	guard    *http.CrossOriginProtection
+	proxy    *httputil.ReverseProxy
+	pace     pace
+	outflows outflows
+	lab      *labFiles
+	image    string // of new courses
 }
 
 func newWork(c Config, st *store.Store, d Workspaces, log *slog.Logger, now func() time.Time) *Work {

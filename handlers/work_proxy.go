@@ -70,7 +70,9 @@ func (w *Work) forward(ctx context.Context, rw http.ResponseWriter, r *http.Requ
 		w.touch(id)
 	}
 	if upgrade {
-		rw = &socket{ResponseWriter: rw, input: func() { w.touch(id) }}
+		out := w.outflows.enter(id)
+		defer w.outflows.leave(id)
+		rw = &socket{ResponseWriter: rw, input: func() { w.touch(id) }, out: out}
 	}
 	w.proxy.ServeHTTP(rw, r.WithContext(&hopContext{ctx, hop{target, grant}}))
 }
@@ -102,14 +104,12 @@ func (w *Work) newProxy() *httputil.ReverseProxy {
 			Proxy:                  nil, // never by way of the environment's proxy
 			DialContext:            dialer.DialContext,
 			MaxIdleConns:           2048,
-			MaxIdleConnsPerHost:    64,
-			IdleConnTimeout:        90 * time.Second,
-			ResponseHeaderTimeout:  2 * time.Minute, // a conversion to PDF takes its time
+			MaxIdleConnsPerHost:    16,
+			IdleConnTimeout:        20 * time.Second, // each holds two goroutines and 8 KiB; an open tab asks every ten
+			ResponseHeaderTimeout:  2 * time.Minute,  // a conversion to PDF takes its time
 			ExpectContinueTimeout:  time.Second,
 			MaxResponseHeaderBytes: 256 << 10,
 			DisableCompression:     true, // what the browser and Jupyter agree on passes as it is
-			WriteBufferSize:        16 << 10,
-			ReadBufferSize:         32 << 10,
 		},
 		Rewrite:        rewrite,
 		ModifyResponse: func(res *http.Response) error { cleanResponse(res.Header); return nil },
@@ -141,6 +141,9 @@ func (w *Work) upstreamFailed(rw http.ResponseWriter, r *http.Request, err error
 	switch {
 	case errors.As(err, &tooLarge):
 		w.tooLarge(rw, r)
+	case errors.Is(err, errStalled):
+		w.refuse(rw, r, http.StatusRequestTimeout, refusal{Title: "It stopped on the way",
+			Text: "The upload did not get on for a minute, so it was given up. Nothing was changed by what had arrived."})
 	case errors.Is(err, context.Canceled):
 		rw.WriteHeader(499) // the visitor has left, or may not stay: nobody reads it
 	default:

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -14,6 +15,7 @@ import (
 type socket struct {
 	http.ResponseWriter
 	input func()
+	out   *outflow
 	taken bool
 }
 
@@ -27,13 +29,16 @@ func (s *socket) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	s.taken = true
-	return &typed{Conn: conn, input: s.input}, rw, nil
+	return &typed{Conn: conn, input: s.input, out: s.out}, rw, nil
 }
 
-// typed hears when the browser sends more than a sign of life.
+// typed hears when the browser sends more than a sign of life, and holds back a
+// workspace that writes without end. The proxy copies through WriteTo and
+// ReadFrom, which keep a small buffer for what is mostly silence.
 type typed struct {
 	net.Conn
 	input func()
+	out   *outflow
 }
 
 func (t *typed) Read(p []byte) (int, error) {
@@ -42,6 +47,57 @@ func (t *typed) Read(p []byte) (int, error) {
 		t.input()
 	}
 	return n, err
+}
+
+// WriteTo copies what the browser sends.
+func (t *typed) WriteTo(w io.Writer) (int64, error) {
+	return relay(w, t.Read, func(int) {})
+}
+
+// ReadFrom copies what the workspace sends, no faster than it may.
+func (t *typed) ReadFrom(r io.Reader) (int64, error) {
+	return relay(t.Conn, r.Read, t.out.take)
+}
+
+const smallBuffer = 2 << 10
+
+// relay copies until an end. It reads into a small buffer, and into a lent large
+// one for as long as that is filled, so that thousands of sockets may be silent.
+func relay(w io.Writer, read func([]byte) (int, error), pass func(n int)) (sum int64, err error) {
+	small := make([]byte, smallBuffer)
+	var large *[bufferSize]byte
+	give := func() {
+		if large != nil {
+			bufferPool.Put(large)
+			large = nil
+		}
+	}
+	defer give()
+	for {
+		buf := small
+		if large != nil {
+			buf = large[:]
+		}
+		n, err := read(buf)
+		if n > 0 {
+			pass(n)
+			m, werr := w.Write(buf[:n])
+			sum += int64(m)
+			if werr != nil {
+				return sum, werr
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return sum, nil
+		case err != nil:
+			return sum, err
+		case n < smallBuffer:
+			give()
+		case large == nil:
+			large = bufferPool.Get().(*[bufferSize]byte)
+		}
+	}
 }
 
 // CloseWrite passes on that the other side has finished.
