@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -53,7 +54,7 @@ func (h *house) runJobs(ctx context.Context) error {
 			store.CheckQueue: {MaxWorkers: runtime.NumCPU()}, store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}},
 		// The default lets a deadline's rush wait between small helpings.
 		FetchCooldown: 10 * time.Millisecond,
-		Logger:        h.log,
+		Logger:        slog.New(quiet{h.log.Handler()}),
 	})
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)
