@@ -20,6 +20,7 @@ type Course struct {
 	Term       string // free text such as "Fall 2026"; may be empty
 	Zone       string // IANA name; every wall time of the course is read in it
 	Image      string // notebook image an assignment uses unless it names its own
+	Prestart   bool   // workspaces may be started before their student clicks
 	CreatedAt  time.Time
 	ArchivedAt *time.Time
 }

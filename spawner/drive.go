@@ -101,8 +101,8 @@ func (s *Spawner) turn(d *driver) (more bool, err error) {
 	if row.Generation != d.generation || d.progressAt.IsZero() {
 		s.renew(d, row.Generation)
 	}
-	if row.State == Starting && !s.queue.holds(d.id) {
-		s.queue.hold(d.id)
+	if row.State == Starting {
+		s.queue.hold(d.id, row.Ahead)
 	}
 	seen := s.look(d, row)
 	after, actions := next(row, seen, s.now(), s.policy)
@@ -202,7 +202,7 @@ func (s *Spawner) do(d *driver, row Row, seen Seen, a Action) error {
 	switch a {
 	case Wait:
 		s.progress(d, StepQueued)
-		s.queue.join(d.id, row.QueuedAt)
+		s.queue.join(d.id, row.QueuedAt, row.Ahead)
 	case Create:
 		s.create(d, row)
 	case Probe:
@@ -247,6 +247,8 @@ func (s *Spawner) create(d *driver, row Row) {
 	switch {
 	case err == nil:
 		s.probe(d, row, got.Addr)
+	case errors.Is(err, container.ErrNoRoom) && !row.Ahead && s.makeRoom():
+		s.rest(d, lookEvery) // what nobody opened ends, and it is tried again
 	case errors.Is(err, container.ErrConflict):
 		// Another container has the name, or another process was quicker: the
 		// next look tells which.

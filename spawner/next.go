@@ -22,6 +22,11 @@ type Policy struct {
 	// lost and nobody comes back; never longer than the two above.
 	CopyIdle time.Duration
 	CopyAge  time.Duration
+	// Unused so long, a workspace that was started ahead is stopped, and one
+	// that rests is not started ahead before. Ahead is how many of them may be
+	// up at once; 0 of either starts none.
+	Unused time.Duration
+	Ahead  int
 	// WarnBefore either stop the page is told.
 	WarnBefore time.Duration
 	// Grace is how long Jupyter may take to end before it is killed.
@@ -33,6 +38,7 @@ var DefaultPolicy = Policy{
 	Patience: time.Minute, StartLimit: 5 * time.Minute,
 	IdleAfter: time.Hour, MaxAge: 24 * time.Hour, WarnBefore: 5 * time.Minute,
 	CopyIdle: 30 * time.Minute, CopyAge: 2 * time.Hour,
+	Unused: 10 * time.Minute, Ahead: 10,
 	Grace: 10 * time.Second,
 }
 
@@ -116,6 +122,8 @@ func nextQueued(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 		return row.rest(Failed, NoEngine), nil
 	case !seen.Known:
 		return row, nil
+	case row.Ahead && !seen.Admitted && now.Sub(row.QueuedAt) >= p.Unused:
+		return row.rest(Stopped, Unused), seen.clear()
 	case seen.Found && seen.Contact == container.Unreachable:
 		row.Reason = OldAway
 		return row, nil
@@ -200,7 +208,7 @@ func nextRunning(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 	case !now.Before(stopAt):
 		row.State, row.Reason = Stopping, why
 		return row, seen.clear()
-	case !now.Before(stopAt.Add(-p.WarnBefore)):
+	case !row.Ahead && !now.Before(stopAt.Add(-p.WarnBefore)):
 		return row, []Action{Warn}
 	}
 	return row, nil
@@ -219,12 +227,15 @@ func (row Row) stopAt(seen Seen, p Policy) (at time.Time, why Reason) {
 			at, why = idle, Idle
 		}
 	}
+	if unused := row.ReadyAt.Add(p.Unused); row.Ahead && (at.IsZero() || unused.Before(at)) {
+		at, why = unused, Unused
+	}
 	return at, why
 }
 
 // rest is the row with nothing left of the run but its story.
 func (row Row) rest(state State, why Reason) Row {
-	row.State, row.Reason = state, why
+	row.State, row.Reason, row.Ahead = state, why, false
 	row.ContainerID, row.Addr, row.Token, row.ExpiresAt = "", "", "", time.Time{}
 	return row
 }

@@ -42,6 +42,7 @@ const (
 	Discarded Reason = "discarded" // a throw-away copy
 	Idle      Reason = "idle"
 	TooOld    Reason = "too-old"
+	Unused    Reason = "unused" // started ahead, and not opened
 )
 
 // words are the sentences, and whether trying again may help.
@@ -75,6 +76,7 @@ var words = map[Reason]struct {
 	ByStaff:   {"This workspace was stopped by the staff of the course. What you had saved is there.", true},
 	Discarded: {"This copy was discarded.", true},
 	Idle:      {"This workspace was stopped because nothing happened in it for a while. What you had saved is there.", true},
+	Unused:    {"This workspace was made ready for you and stopped again because nobody opened it. Your files are as they were.", true},
 	TooOld:    {"This workspace had reached the longest time it may run and was stopped. What you had saved is there.", true},
 }
 

@@ -95,6 +95,9 @@ func (s *Spawner) reconcile(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("spawner: list workspaces: %w", err)
 	}
+	if !s.room() {
+		s.makeRoom()
+	}
 	containers := map[string]container.Status{}
 	for _, c := range found {
 		containers[c.Labels[LabelWorkspace]] = c

@@ -47,6 +47,7 @@ type Row struct {
 	Addr        string // host:port of Jupyter, while running
 	Token       string // Jupyter's, new at each start
 	Reason      Reason // why it failed or stopped, or what a running one should know
+	Ahead       bool   // started before anybody asked for it, and nobody has since
 
 	QueuedAt       time.Time
 	StartedAt      time.Time // its turn came
@@ -66,7 +67,7 @@ type Rows interface {
 	AddWorkspace(ctx context.Context, row Row) (Row, error)
 
 	// SaveWorkspace replaces the row old by row, setting UpdatedAt, if old's
-	// State and Generation are still those in the database; otherwise nothing
+	// State, Generation and Ahead are still those in the database; otherwise nothing
 	// is written and the error is ErrStale. LastActivityAt never goes back.
 	SaveWorkspace(ctx context.Context, old, row Row) error
 

@@ -25,6 +25,7 @@ type Spawner struct {
 	jupyter Jupyter
 	plan    func(context.Context, Row) (Plan, error)
 	warn    func(context.Context, Row, time.Time, Reason)
+	room    func() bool
 	policy  Policy
 	realm   string
 	log     *slog.Logger
@@ -34,6 +35,8 @@ type Spawner struct {
 	life  context.Context // of the drivers; ends when Run does
 	end   context.CancelFunc
 	busy  sync.WaitGroup
+
+	early sync.Mutex // one at a time counts what is started ahead
 
 	mu      sync.Mutex
 	closed  bool
@@ -71,6 +74,10 @@ type Config struct {
 	// Warn, if set, is called once before a workspace is stopped at a time.
 	Warn func(ctx context.Context, row Row, at time.Time, why Reason)
 
+	// Room, if set, reports whether there is memory for a workspace that nobody
+	// asked for yet. While there is none, those that were started ahead end.
+	Room func() bool
+
 	Jupyter Jupyter // nil asks over HTTP
 	Policy  Policy  // the zero value is DefaultPolicy
 	// Realm keeps apart installations that share an engine; a label of every
@@ -104,8 +111,11 @@ func New(c Config) *Spawner {
 	if c.Warn == nil {
 		c.Warn = func(context.Context, Row, time.Time, Reason) {}
 	}
+	if c.Room == nil {
+		c.Room = func() bool { return true }
+	}
 	s := &Spawner{
-		rows: c.Rows, engine: c.Engine, jupyter: c.Jupyter, plan: c.Plan, warn: c.Warn,
+		rows: c.Rows, engine: c.Engine, jupyter: c.Jupyter, plan: c.Plan, warn: c.Warn, room: c.Room,
 		policy: c.Policy, realm: c.Realm, log: c.Log, now: c.Now,
 		drivers: map[string]*driver{}, touched: map[string]time.Time{}, noticed: map[string]time.Time{},
 		warned: map[string]time.Time{}, targets: map[string]target{},
@@ -138,8 +148,17 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 	}
 	for range 5 {
 		if row.State == Queued || row.State == Starting || row.State == Running {
-			s.kick(row.ID)
-			return row, nil
+			if row, err = s.claim(ctx, row); err == nil {
+				s.kick(row.ID)
+				return row, nil
+			}
+			if !errors.Is(err, ErrStale) {
+				return Row{}, fmt.Errorf("spawner: open %s: %w", row.ID, err)
+			}
+			if row, err = s.rows.Workspace(ctx, row.ID); err != nil {
+				return Row{}, fmt.Errorf("spawner: open for member %d: %w", r.MemberID, err)
+			}
+			continue
 		}
 		// A stop in progress is overtaken: the start that follows first clears
 		// away what is left of the earlier generation.
@@ -148,7 +167,7 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 		wanted.QueuedAt, wanted.StartedAt, wanted.ReadyAt = s.now(), time.Time{}, time.Time{}
 		switch err := s.save(ctx, row, wanted); {
 		case err == nil:
-			s.queue.join(row.ID, wanted.QueuedAt)
+			s.queue.join(row.ID, wanted.QueuedAt, false)
 			s.kick(row.ID)
 			return wanted, nil
 		case !errors.Is(err, ErrStale):
@@ -225,7 +244,7 @@ func (s *Spawner) Target(ctx context.Context, id string) (Target, error) {
 			// The first who asks must not take the others along when it leaves.
 			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer done()
-			return s.rows.Workspace(ctx, id)
+			return s.use(ctx, id)
 		})
 		if err != nil {
 			return Target{}, fmt.Errorf("spawner: target: %w", err)
@@ -253,7 +272,7 @@ func (s *Spawner) Forget(id string) {
 func (s *Spawner) remember(row Row) (Target, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if row.State != Running || row.Addr == "" {
+	if row.State != Running || row.Addr == "" || row.Ahead {
 		delete(s.targets, row.ID)
 		return Target{}, false
 	}

@@ -7,7 +7,7 @@ import (
 	"lectern/course"
 )
 
-const courseColumns = `c.id, c.slug, c.title, c.term, c.zone, c.image, c.created_at, c.archived_at`
+const courseColumns = `c.id, c.slug, c.title, c.term, c.zone, c.image, c.prestart, c.created_at, c.archived_at`
 
 // Course is the course of this short name, whoever asks.
 func (s *Store) Course(ctx context.Context, slug string) (course.Course, error) {

@@ -24,6 +24,7 @@ type Workspace struct {
 	Addr         string
 	Token        string
 	Reason       string
+	Ahead        bool // started before anybody asked for it, and nobody has since
 
 	QueuedAt       time.Time
 	StartedAt      time.Time
@@ -39,7 +40,7 @@ var ErrStale = errors.New("store: the row changed meanwhile")
 // null times are the zero time in Go.
 const never = `'0001-01-01 00:00:00+00'::timestamptz`
 
-const workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason,
+const workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
 	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
 	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
 	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at`
@@ -94,23 +95,23 @@ func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error
 	return s.WorkspaceOf(ctx, w.MemberID, w.Image)
 }
 
-// SaveWorkspace replaces the row if its state and generation are still old's,
-// else it is ErrStale. Its last activity never goes back.
+// SaveWorkspace replaces the row if its state, generation and being ahead are
+// still old's, else it is ErrStale. Its last activity never goes back.
 func (s *Store) SaveWorkspace(ctx context.Context, old, w Workspace) error {
 	n, err := exec(ctx, s.db, "save workspace", `
 		update workspaces set state = $4, generation = $5, container_id = $6, addr = $7, token = $8, reason = $9,
 			queued_at = $10, started_at = $11, ready_at = $12, last_activity_at = greatest(last_activity_at, $13),
-			expires_at = $14, updated_at = now()
-		where id = $1 and state = $2 and generation = $3`,
+			expires_at = $14, ahead = $16, updated_at = now()
+		where id = $1 and state = $2 and generation = $3 and ahead = $15`,
 		old.ID, old.State, old.Generation, w.State, w.Generation, w.ContainerID, w.Addr, w.Token, w.Reason,
-		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt))
+		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt), old.Ahead, w.Ahead)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return ErrStale
 	}
-	return nil
+	return s.countPrestart(ctx, old, w)
 }
 
 // ActiveWorkspaces are all workspaces that are neither stopped nor failed, in

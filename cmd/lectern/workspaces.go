@@ -129,7 +129,7 @@ func toRow(w store.Workspace) spawner.Row {
 	return spawner.Row{
 		ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, SubmissionID: w.SubmissionID, Image: w.Image,
 		State: spawner.State(w.State), Generation: w.Generation, ContainerID: w.ContainerID,
-		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason),
+		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason), Ahead: w.Ahead,
 		QueuedAt: w.QueuedAt, StartedAt: w.StartedAt, ReadyAt: w.ReadyAt,
 		LastActivityAt: w.LastActivityAt, ExpiresAt: w.ExpiresAt, UpdatedAt: w.UpdatedAt,
 	}
@@ -139,7 +139,7 @@ func fromRow(r spawner.Row) store.Workspace {
 	return store.Workspace{
 		ID: r.ID, CourseID: r.CourseID, MemberID: r.MemberID, SubmissionID: r.SubmissionID, Image: r.Image,
 		State: string(r.State), Generation: r.Generation, ContainerID: r.ContainerID,
-		Addr: r.Addr, Token: r.Token, Reason: string(r.Reason),
+		Addr: r.Addr, Token: r.Token, Reason: string(r.Reason), Ahead: r.Ahead,
 		QueuedAt: r.QueuedAt, StartedAt: r.StartedAt, ReadyAt: r.ReadyAt,
 		LastActivityAt: r.LastActivityAt, ExpiresAt: r.ExpiresAt, UpdatedAt: r.UpdatedAt,
 	}

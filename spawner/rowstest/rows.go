@@ -118,7 +118,7 @@ func (r *Rows) SaveWorkspace(ctx context.Context, old, row spawner.Row) error {
 		return err
 	}
 	have, ok := r.rows[old.ID]
-	if !ok || have.State != old.State || have.Generation != old.Generation {
+	if !ok || have.State != old.State || have.Generation != old.Generation || have.Ahead != old.Ahead {
 		return spawner.ErrStale
 	}
 	if have.LastActivityAt.After(row.LastActivityAt) {
@@ -209,7 +209,8 @@ func Run(t *testing.T, rows spawner.Rows, request func() spawner.Request) {
 	if !same(got, full) {
 		t.Errorf("saved and loaded:\n got %+v\nwant %+v", got, full)
 	}
-	for name, old := range map[string]spawner.Row{"state": row, "generation": {ID: full.ID, State: full.State, Generation: 2}} {
+	for name, old := range map[string]spawner.Row{"state": row, "generation": {ID: full.ID, State: full.State, Generation: 2},
+		"claim": {ID: full.ID, State: full.State, Generation: full.Generation, Ahead: true}} {
 		if err := rows.SaveWorkspace(ctx, old, row); !errors.Is(err, spawner.ErrStale) {
 			t.Errorf("a save over another %s: %v, want ErrStale", name, err)
 		}
