@@ -124,6 +124,10 @@ func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 	p.Fields.Slug.Optional = false
 	p.Fields.Slug.Value, p.Fields.Slug.Disabled, p.Fields.Slug.Hint = was.Slug, true, "Names the course in addresses and directories, so it stays for good."
 	p.Fields.Zone.Hint = "In another zone every deadline keeps its time of day: what is due at 23:59 stays due at 23:59, there."
+	var err error
+	if p.Prestart, err = s.prestartSettings(r, visitOf(r)); err != nil {
+		return err
+	}
 	return s.showStatus(w, r, status, views.CourseSettings(p))
 }
 

@@ -20,6 +20,7 @@ import (
 // Workspaces is the spawner, as the web face uses it.
 type Workspaces interface {
 	Open(ctx context.Context, r spawner.Request) (spawner.Row, error)
+	Prestart(ctx context.Context, r spawner.Request) (bool, error)
 	Watch(ctx context.Context, id string) <-chan spawner.Progress
 	Target(ctx context.Context, id string) (spawner.Target, error)
 	Close(ctx context.Context, id string, why spawner.Reason) error

@@ -24,6 +24,8 @@ type fakeSpawner struct {
 	reason spawner.Reason
 	closed []string
 	opened int
+
+	prestarted []spawner.Request
 }
 
 func (f *fakeSpawner) say(state spawner.State, why spawner.Reason) {
@@ -76,6 +78,13 @@ func (f *fakeSpawner) Close(_ context.Context, id string, _ spawner.Reason) erro
 	f.closed = append(f.closed, id)
 	_, err := f.store.Pool().Exec(context.Background(), `update workspaces set state = 'stopped' where id = $1 and submission_id is not null`, id)
 	return err
+}
+
+func (f *fakeSpawner) Prestart(_ context.Context, r spawner.Request) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prestarted = append(f.prestarted, r)
+	return true, nil
 }
 
 func (f *fakeSpawner) Touch(string, time.Time) {}

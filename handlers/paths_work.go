@@ -10,6 +10,7 @@ import (
 // The paths of opening, handing in and what follows from them.
 
 func openPath(c, a string) string      { return assignmentPart(c, a, "open") }
+func prestartPath(c, a string) string  { return assignmentPart(c, a, "prestart") }
 func submitPath(c, a string) string    { return assignmentPart(c, a, "submit") }
 func startOverPath(c, a string) string { return assignmentPart(c, a, "start-over") }
 func myFilesPath(c, a string) string   { return assignmentPart(c, a, "my-files") }
@@ -39,6 +40,8 @@ func workspacePath(c, id string) string { return coursePath(c) + "/workspaces/" 
 func launchPath(c, id, next string) string {
 	return workspacePath(c, id) + "?" + url.Values{"next": {next}}.Encode()
 }
+
+func prestartSettingsPath(c string) string { return settingsPath(c) + "/prestart" }
 
 func serversPath(c string) string     { return coursePath(c) + "/servers" }
 func stopServersPath(c string) string { return serversPath(c) + "/stop" }

@@ -39,6 +39,7 @@ type Config struct {
 	Image     string         // notebook image of new courses
 	Local     bool           // offer sign-in with a local password
 
+	Prestart bool   // workspaces may be started before their student clicks
 	Loopback bool   // workspaces are processes on this machine, and dialled there
 	Assets   Assets // JupyterLab's own files, out of an image; nil leaves them to workspaces
 }

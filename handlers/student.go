@@ -42,6 +42,9 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	}
 	if next >= 0 {
 		page.Rows[next].Kind = "primary" // the one to do now; the others are quieter
+		if t := tasks[next]; dueSoon(t, now) {
+			page.Prestart = s.offerPrestart(v, &page.Page, t)
+		}
 	}
 	if returned > 0 {
 		page.Figures = []views.Figure{{Label: "my points so far", Value: pointsText(earned), Of: "of " + pointsText(of)},

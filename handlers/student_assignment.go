@@ -46,6 +46,7 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 		Confirms:  []views.ConfirmView{submitConfirm(v, uuid.NewString(), len(subs)), startOverConfirm(v)},
 	}
 	page.State, page.StateText = taskState(t, now, loc)
+	page.Prestart = s.offerPrestart(v, &page.Page, t)
 	for i, sub := range subs {
 		page.Receipts = append(page.Receipts, views.StudentReceipt{
 			Receipt: receiptView(v, sub, len(subs)-i, now), URL: receiptPath(c, a, sub.ID), Notes: sub.Notes})

@@ -35,6 +35,7 @@ type config struct {
 	Graders     int              // submissions autograded at once
 	CellTime    time.Duration    // a cell of a graded submission may run so long
 	GradeMemory int64            // bytes a graded submission may use
+	Prestart    int              // workspaces started before a click, at most at once; 0 is none
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
 
 	Proxies   []netip.Prefix      // whose X-Forwarded-For is believed
@@ -91,6 +92,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
 		GradeMemory: parse(r, "LECTERN_GRADING_MEMORY", "1GiB", parseBytes),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
+		Prestart:    parse(r, "LECTERN_PRESTART", "10", parsePrestart),
 	}
 	work, content := "http://*.work.localhost:8000", "http://*.content.localhost:8000"
 	if c.SiteURL != nil {

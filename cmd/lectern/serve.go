@@ -131,6 +131,7 @@ func (h *house) database(ctx context.Context) error {
 // serve answers requests and runs the loops until ctx ends.
 func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Loopback = h.cfg.Spawner == "process"
+	web.Prestart = h.cfg.Prestart > 0
 	web.Assets = h.assets
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})

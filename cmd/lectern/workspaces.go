@@ -33,9 +33,10 @@ func (h *house) workspaces(ctx context.Context) error {
 			"and one workspace's pages can load files of another of the same student; use https", "workspaces", h.cfg.Work.Pattern())
 	}
 	policy := spawner.DefaultPolicy
-	policy.IdleAfter, policy.MaxAge = h.cfg.IdleAfter, h.cfg.MaxAge
+	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
 		Rows: rows{h.store}, Engine: h.engine, Plan: h.plan, Policy: policy, Realm: string(realm), Log: h.log,
+		Room: h.room(),
 	})
 	return nil
 }
