@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -161,7 +163,7 @@ func (g *grader) markAll(q question, papers map[int]*pupil) {
 	}
 }
 
-func (g *grader) key(k string) { g.do("press "+k, chromedp.KeyEvent(k)) }
+func (g *grader) key(k string) { g.do("press "+k, strike(k)) }
 
 // saved waits until the page says that it saved this mark.
 func (g *grader) saved(want float64) {
@@ -232,4 +234,25 @@ func (r *real220) checkMarks() {
 func atoi(s string) (n int) {
 	_, _ = fmt.Sscan(s, &n)
 	return n
+}
+
+// strike presses keys one after the other as a keyboard does: what a key types does
+// not come when the page has made something else of it. [chromedp.KeyEvent] types it
+// all the same.
+func strike(keys string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for _, r := range keys {
+			events := kb.Encode(r)
+			if len(events) == 3 {
+				events[0].Text, events[0].UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+				events = slices.Delete(events, 1, 2)
+			}
+			for _, e := range events {
+				if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, *e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -68,8 +71,14 @@ func TestGradingByKeys(t *testing.T) {
 	if got := g.points("student", "q2"); got != "marked 2" {
 		t.Errorf("the key gave %q", got)
 	}
+	// Points of one's own are typed, and kept by Enter; then keys are keys again.
+	g.must(chromedp.Do(ctx, strike("m1.5"+kb.Enter)))
+	g.until(ctx, "the typed points", `document.querySelector("[data-mark]").textContent === "1.5" && document.querySelector("[data-status]").dataset.kind === "saved" && document.activeElement === document.body ? "yes" : ""`)
+	if got := g.points("student", "q2"); got != "marked 1.5" {
+		t.Errorf("typing gave %q", got)
+	}
 	// A comment is typed, and kept by leaving with "next".
-	g.must(chromedp.Do(ctx, chromedp.KeyEvent("c"), chromedp.KeyEvent("Well **done**"), chromedp.KeyEvent(kb.Escape)))
+	g.must(chromedp.Do(ctx, strike("cWell **done**"+kb.Escape)))
 	g.until(ctx, "the comment as the student sees it", `document.querySelector("[data-comment] strong")?.textContent ?? ""`)
 	g.must(chromedp.Do(ctx, chromedp.KeyEvent("u")))
 	g.until(ctx, "the next paper", fmt.Sprintf(`location.pathname.endsWith("/%d") ? "yes" : ""`, g.number["student2"]))
@@ -86,4 +95,25 @@ func TestGradingByKeys(t *testing.T) {
 	if got := g.points("student2", "q2"); got != "marked 1" {
 		t.Errorf("the conflict left %q", got)
 	}
+}
+
+// strike presses keys one after the other as a keyboard does: what a key types does
+// not come when the page has made something else of it. [chromedp.KeyEvent] types it
+// all the same.
+func strike(keys string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for _, r := range keys {
+			events := kb.Encode(r)
+			if len(events) == 3 {
+				events[0].Text, events[0].UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+				events = slices.Delete(events, 1, 2)
+			}
+			for _, e := range events {
+				if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, *e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
