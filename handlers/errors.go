@@ -52,10 +52,12 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusInternalServerError, ""
 	if p, ok := course.AsProblem(err); ok {
 		status, text = statusOf(p.Kind), p.Text
+	} else if cutOff(r) {
+		status, text = http.StatusServiceUnavailable, awayText
 	} else if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		status = 499 // the visitor has left; for the log only
 	} else if store.Away(err) {
-		status, text = http.StatusServiceUnavailable, "Lectern cannot reach its database at the moment. Nothing that you were told is saved was lost. Try again in a few seconds."
+		status, text = http.StatusServiceUnavailable, awayText
 		s.Log.Error("the database does not answer", "request", v.requestID, "route", routeOf(r), "error", err)
 	} else {
 		s.Log.Error("request failed", "request", v.requestID, "method", r.Method, "route", routeOf(r), "user", v.user.ID, "error", err)
@@ -74,7 +76,7 @@ func (s *Site) errorPage(w http.ResponseWriter, r *http.Request, status int, tex
 		RequestID: v.requestID, BackURL: "/", BackText: "To your courses"}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	if err := views.Error(page).Render(r.Context(), w); err != nil {
+	if err := views.Error(page).Render(context.WithoutCancel(r.Context()), w); err != nil {
 		s.Log.Log(r.Context(), slog.LevelDebug, "error page", "error", err)
 	}
 }

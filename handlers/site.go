@@ -63,6 +63,7 @@ type Site struct {
 	copying  *sync.Mutex // a throw-away copy is being opened
 	sessions *scs.SessionManager
 	limits   *limits
+	pulse    *pulse
 	hasher   *hasher
 	doors    map[string]*door // by the name of a provider
 	handler  http.Handler
@@ -80,6 +81,7 @@ func New(s Site) *Site {
 		site.fail(w, r, err)
 	}
 	site.limits = newLimits(site.Now)
+	site.pulse = new(pulse)
 	site.hasher = newHasher()
 	site.doors = newDoors(site.Config)
 	site.submits = new(singleflight.Group)
@@ -92,7 +94,10 @@ func New(s Site) *Site {
 }
 
 // Run does what the site does between requests, until ctx ends.
-func (s *Site) Run(ctx context.Context) error { return s.work.run(ctx) }
+func (s *Site) Run(ctx context.Context) error {
+	go s.watchDatabase(ctx)
+	return s.work.run(ctx)
+}
 
 // ServeHTTP sends a request to the site, a workspace or the content host, by
 // the name of the host it asks for.
@@ -134,7 +139,7 @@ func (s *Site) router(list []route) http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, r, http.StatusForbidden, "That came from another site, so nothing was done.")
 	}))
-	return s.number(s.secure(s.SiteURL.Scheme == "https", s.oneSession(s.sessions.LoadAndSave(s.identify(s.notCrowded(guard.Handler(r)))))))
+	return s.number(s.secure(s.SiteURL.Scheme == "https", s.unlessAway(s.oneSession(s.sessions.LoadAndSave(s.identify(s.notCrowded(guard.Handler(r))))))))
 }
 
 // What a form may have that uploads nothing, in bytes; the staff's tables are long.
@@ -197,7 +202,9 @@ func (s *Site) secure(https bool, next http.Handler) http.Handler {
 
 // health answers a probe: 200 if the database does.
 func (s *Site) health(w http.ResponseWriter, r *http.Request) error {
-	if err := s.Store.Ping(r.Context()); err != nil {
+	ctx, done := context.WithTimeout(r.Context(), 3*time.Second)
+	defer done()
+	if err := s.Store.Ping(ctx); err != nil {
 		return course.Problemf(course.Busy, "The database does not answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -222,11 +222,18 @@ func (s *Spawner) Usage(ctx context.Context, id string) (container.Usage, error)
 
 type target struct {
 	Target
-	until time.Time
+	until   time.Time // believed without asking
+	foundAt time.Time // in the database
 }
 
-// targetAge is how long a Target is believed when another process changed it.
-const targetAge = 2 * time.Second
+const (
+	// targetAge is how long a Target is believed when another process changed it.
+	targetAge = 2 * time.Second
+	// targetGrace is how long it is believed while the database does not answer:
+	// notebooks are being saved. The database is then asked again every few seconds.
+	targetGrace = time.Minute
+	targetAgain = 5 * time.Second
+)
 
 // Target is where to dial a running workspace, or ErrNotRunning. It is cheap
 // enough for every request of the proxy: a stop by this process shows at once,
@@ -242,11 +249,14 @@ func (s *Spawner) Target(ctx context.Context, id string) (Target, error) {
 	for {
 		row, err, shared := s.loads.Do(id, func() (any, error) {
 			// The first who asks must not take the others along when it leaves.
-			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 			defer done()
 			return s.use(ctx, id)
 		})
 		if err != nil {
+			if t, ok := s.known(id); ok && !errors.Is(err, ErrNoWorkspace) {
+				return t, nil
+			}
 			return Target{}, fmt.Errorf("spawner: target: %w", err)
 		}
 		if t, ok := s.remember(row.(Row)); ok {
@@ -260,11 +270,29 @@ func (s *Spawner) Target(ctx context.Context, id string) (Target, error) {
 	}
 }
 
-// Forget drops what is remembered of a workspace, for whoever hears from the
+// known is a target that the database had not long ago, for while it does not
+// answer.
+func (s *Spawner) known(id string) (Target, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.targets[id]
+	if now := s.now(); !ok || now.Sub(t.foundAt) > targetGrace {
+		return Target{}, false
+	} else if now.After(t.until) {
+		t.until = now.Add(targetAgain)
+		s.targets[id] = t
+	}
+	return t.Target, true
+}
+
+// Forget has a workspace's row asked for again, for whoever hears from the
 // database that another process changed it.
 func (s *Spawner) Forget(id string) {
 	s.mu.Lock()
-	delete(s.targets, id)
+	if t, ok := s.targets[id]; ok {
+		t.until = time.Time{}
+		s.targets[id] = t
+	}
 	s.mu.Unlock()
 	s.tell(id)
 }
@@ -277,7 +305,7 @@ func (s *Spawner) remember(row Row) (Target, bool) {
 		return Target{}, false
 	}
 	t := Target{row.Addr, row.Token}
-	s.targets[row.ID] = target{t, s.now().Add(targetAge)}
+	s.targets[row.ID] = target{t, s.now().Add(targetAge), s.now()}
 	return t, true
 }
 

@@ -33,6 +33,11 @@ function launch(box) {
     source.close();
   };
 
+  // A stream that was refused does not connect again by itself; the page says why, or goes on.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 3000);
+  });
+
   source.addEventListener("step", (event) => {
     const e = JSON.parse(event.data);
     const items = [...box.querySelectorAll("[data-step]")];
