@@ -29,6 +29,8 @@ type program struct {
 	env  []string // beside the usual
 	cmd  *exec.Cmd
 	log  *tail
+
+	socket *os.File // handed to each program that begins, if set
 }
 
 // tail keeps a program's log for when a test fails.
@@ -114,13 +116,16 @@ func launch(t testing.TB, env ...string) *program {
 
 func (p *program) url() string { return fmt.Sprintf("http://localhost:%d", p.port) }
 
+func (p *program) environment() []string {
+	return append(append(os.Environ(), "LECTERN_DATA="+p.data, fmt.Sprintf("LECTERN_LISTEN=127.0.0.1:%d", p.port),
+		"LECTERN_SITE_URL="+p.url(), "LECTERN_WORKSPACE_NETWORK=lectern-e2e", "LECTERN_INSTANCE=e2e-"+strconv.Itoa(p.port)), p.env...)
+}
+
 // run starts the program and waits until it answers.
 func (p *program) run() {
 	p.t.Helper()
 	p.cmd = exec.Command(p.bin, "demo")
-	p.cmd.Env = append(os.Environ(), "LECTERN_DATA="+p.data, fmt.Sprintf("LECTERN_LISTEN=127.0.0.1:%d", p.port),
-		"LECTERN_SITE_URL="+p.url(), "LECTERN_WORKSPACE_NETWORK=lectern-e2e", "LECTERN_INSTANCE=e2e-"+strconv.Itoa(p.port))
-	p.cmd.Env = append(p.cmd.Env, p.env...)
+	p.cmd.Env = p.environment()
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {

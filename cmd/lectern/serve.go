@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -135,12 +134,12 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Assets = h.assets
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
-	ln, err := net.Listen("tcp", h.cfg.Listen)
+	ln, err := listen(h.cfg.Listen)
 	if err != nil {
 		return err
 	}
 	// No write time-out: it would cut websockets and event streams.
-	srv := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	srv := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return site.SweepSessions(ctx) })
