@@ -1,6 +1,7 @@
 package moving
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"lectern/course"
+	"lectern/course/notebook"
 	"lectern/exchange"
 	"lectern/exchange/tree"
 	"lectern/store"
@@ -69,6 +71,9 @@ func (a *applying) apply() error {
 		return err
 	}
 	defer dir.Close()
+	if err := a.preparing(dir); err != nil {
+		return err
+	}
 	for _, p := range a.planned {
 		if err := a.assignment(dir, p); err != nil {
 			return fmt.Errorf("%s: %w", p.slug, err)
@@ -76,6 +81,34 @@ func (a *applying) apply() error {
 	}
 	return a.m.Store.Record(a.ctx, course.Activity{Actor: a.actor, CourseID: a.course.ID, Verb: "imported a course",
 		Detail: fmt.Sprintf("%d assignments, %d students, %d submissions and %d marks were new", a.done.Assignments, a.done.Students, a.done.Submissions, a.done.Marks)})
+}
+
+// preparing takes what every release is made with, before the first one is checked.
+// Texts of the course's own stay.
+func (a *applying) preparing(dir *tree.Dir) error {
+	for _, name := range a.into {
+		f, err := dir.File(a.base + string(name))
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(f.Limited(16 << 20))
+		f.Close()
+		if err == nil && path.Ext(string(name)) == ".ipynb" {
+			_, err = notebook.Read(bytes.NewReader(data))
+		}
+		if err != nil {
+			a.note("%s is not taken: %s", name, short(err.Error()))
+			continue
+		}
+		if err := a.m.Exchange.SaveCourseFile(a.course.Slug, name, data); err != nil {
+			return err
+		}
+	}
+	now, err := a.m.Store.Preparation(a.ctx, a.course.ID)
+	if err != nil || len(now.CodeStubs) > 0 || now.TextStub != "" {
+		return err
+	}
+	return a.m.Store.SavePreparation(a.ctx, a.course.ID, a.extras.Preparing)
 }
 
 // assignment goes from the ground up: dates before submissions, which are late by

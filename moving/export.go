@@ -42,6 +42,9 @@ func (m *Mover) export(ctx context.Context, w io.Writer, c course.Course) error 
 	if x.members, err = m.Store.Members(ctx, c.ID); err != nil {
 		return err
 	}
+	if x.extras.Preparing, err = m.Store.Preparation(ctx, c.ID); err != nil {
+		return err
+	}
 	if x.assignments, err = m.Store.AllAssignments(ctx, c.ID); err != nil {
 		return err
 	}
@@ -200,6 +203,9 @@ func (x *exporting) files(ctx context.Context, z *exchange.Zip, book string) err
 	if err := z.File(gradebookName, now, f); err != nil {
 		return err
 	}
+	if err := x.courseFiles(z, now); err != nil {
+		return err
+	}
 	for i, a := range x.assignments {
 		for step, where := range map[string]func(string, string) (string, error){"source": x.m.Exchange.Layout.Source, "release": x.m.Exchange.Layout.Release} {
 			dir, err := where(x.c.Slug, a.Slug)
@@ -214,6 +220,25 @@ func (x *exporting) files(ctx context.Context, z *exchange.Zip, book string) err
 			if err := x.work(ctx, z, a, w); err != nil {
 				return fmt.Errorf("%s of %s: %w", a.Slug, w.Login, err)
 			}
+		}
+	}
+	return nil
+}
+
+// courseFiles streams what goes into every release.
+func (x *exporting) courseFiles(z *exchange.Zip, now time.Time) error {
+	for _, name := range courseFiles {
+		f, err := x.m.Exchange.OpenCourseFile(x.c.Slug, name)
+		if course.IsKind(err, course.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = z.File(string(name), now, f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lectern/course"
+	"lectern/exchange"
 	"lectern/exchange/tree"
 	"lectern/store"
 )
@@ -35,7 +36,11 @@ type Plan struct {
 	extras   extras
 	students []store.NewStudent
 	planned  []*planned
+	into     []exchange.CourseFile // new to the course
 }
+
+// courseFiles are what may lie beside the assignments and goes into all of them.
+var courseFiles = []exchange.CourseFile{exchange.CourseHeader, exchange.CourseFooter, exchange.CourseAutotests}
 
 // Count says how many there are, and of them how many are new to the course. Kept
 // are those that the course has otherwise; they stay.
@@ -53,7 +58,7 @@ type PlannedAssignment struct {
 
 // Empty reports whether the import would change nothing.
 func (p *Plan) Empty() bool {
-	if p.Students.New+p.Submissions.New+p.Marks.New > 0 {
+	if p.Students.New+p.Submissions.New+p.Marks.New+len(p.into) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(p.Assignments, func(a PlannedAssignment) bool { return a.New || a.NewSource })
@@ -104,7 +109,7 @@ func (m *Mover) Look(ctx context.Context, c course.Course, root string) (*Plan, 
 		return nil, err
 	}
 	defer l.dir.Close()
-	for _, step := range []func() error{l.list, l.readBook, l.readExtras, l.nameAssignments, l.nameStudents, l.compare} {
+	for _, step := range []func() error{l.list, l.readBook, l.readExtras, l.findCourseFiles, l.nameAssignments, l.nameStudents, l.compare} {
 		if err := step(); err != nil {
 			if _, ok := course.AsProblem(err); ok {
 				return nil, err
@@ -219,6 +224,35 @@ func (l *looking) readExtras() error {
 	if err != nil {
 		l.note("%s cannot be read and is left out: %s", extrasName, short(err.Error()))
 		l.extras = extras{}
+	}
+	return nil
+}
+
+// findCourseFiles finds what goes into every release, and takes it where the course
+// has nothing of its own.
+func (l *looking) findCourseFiles() error {
+	for _, name := range courseFiles {
+		f, err := l.open(string(name))
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			continue
+		}
+		f.Close()
+		if l.course.ID != 0 {
+			own, err := l.m.Exchange.OpenCourseFile(l.course.Slug, name)
+			if err == nil {
+				own.Close()
+				l.note("%s stays here as it is.", name)
+				continue
+			}
+			if !course.IsKind(err, course.NotFound) {
+				return err
+			}
+		}
+		l.into = append(l.into, name)
+		l.note("%s is taken: it goes into every release.", name)
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type extras struct {
 	Zone        string                 `json:"zone"`
 	Assignments map[string]extraAssign `json:"assignments"` // by name
 	Sections    map[string]string      `json:"sections"`    // by login
+	Preparing   course.Preparation     `json:"preparing"`
 }
 
 type extraAssign struct {

@@ -139,6 +139,20 @@ func (s *site) state(c course.Course) string {
 	for _, m := range members {
 		say("member %s %q %q %s %s", m.Login, m.Name, m.Email, m.Role, m.Section)
 	}
+	preparing, err := s.store.Preparation(ctx, c.ID)
+	s.must(err)
+	say("preparing %+v", preparing)
+	for _, name := range []exchange.CourseFile{exchange.CourseHeader, exchange.CourseFooter, exchange.CourseAutotests} {
+		f, err := s.x.OpenCourseFile(c.Slug, name)
+		if course.IsKind(err, course.NotFound) {
+			continue
+		}
+		s.must(err)
+		data, err := io.ReadAll(f)
+		s.must(err)
+		s.must(f.Close())
+		say("of the course %s %x", name, data)
+	}
 	list, err := s.store.AllAssignments(ctx, c.ID)
 	s.must(err)
 	for _, a := range list {
@@ -242,6 +256,10 @@ func (s *site) taught() course.Course {
 	ctx, c := s.t.Context(), s.course("physics")
 	s.must(s.store.AddStudents(ctx, c.ID, []store.NewStudent{
 		{Login: "ada.l", Name: "Ada Maria Lee", Email: "ada@example.edu", Section: "A"}, {Login: "ben", Name: "Ben"}, {Login: "cyd", Name: "Cyd Ray"}, {Login: "dee", Name: "Dee, \"D\" O'Hara"}}))
+	header := `{"cells": [{"cell_type": "markdown", "metadata": {}, "source": "Read this first."}], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}`
+	s.must(s.x.SaveCourseFile(c.Slug, exchange.CourseHeader, []byte(header)))
+	s.must(s.x.SaveCourseFile(c.Slug, exchange.CourseAutotests, []byte("python3:\n  setup: import hashlib\n")))
+	s.must(s.store.SavePreparation(ctx, c.ID, course.Preparation{CodeStubs: map[string]string{"python": "..."}, TextStub: "Write here."}))
 	due := time.Date(2026, 10, 9, 21, 59, 0, 0, time.UTC)
 	a := course.Assignment{CourseID: c.ID, Slug: "ps1", Title: "Problem set 1: motion", DueAt: &due}
 	s.must(s.store.AddAssignment(ctx, &a))
@@ -384,7 +402,7 @@ func TestAnExportHasTheLayoutOfNbgrader(t *testing.T) {
 		got[f.Name] = string(data)
 	}
 	for _, name := range []string{"nbgrader_config.py", "gradebook.db", "lectern.json", "source/ps1/problem1.ipynb", "source/ps1/data/täble.csv",
-		"release/ps1/problem1.ipynb", "submitted/ada.l/ps1/problem1.ipynb", "submitted/ada.l/ps1/notes.txt", "submitted/ben/ps1/timestamp.txt"} {
+		"source/header.ipynb", "autotests.yml", "release/ps1/problem1.ipynb", "submitted/ada.l/ps1/problem1.ipynb", "submitted/ada.l/ps1/notes.txt", "submitted/ben/ps1/timestamp.txt"} {
 		if got[name] == "" {
 			t.Errorf("%s is missing; there are %q", name, slices.Sorted(maps.Keys(got)))
 		}
