@@ -26,7 +26,7 @@ type suite struct {
 var suites = []suite{
 	{"./e2e", "^Benchmark(Open|Pages)$", 1},
 	{"./e2e", "^BenchmarkBooks$", 1},
-	{"./handlers", "^BenchmarkProxy$", 1},
+	{"./e2e", "^BenchmarkProxies$", 1},
 	{"./exchange", "^BenchmarkSnapshot220Homes$", 5},
 	{"./store", "^BenchmarkGradingACrowd$/^next", 1},
 	{"./grading", "^BenchmarkFeedbackOfTwoNotebooks$", 3},
@@ -49,6 +49,8 @@ func main() {
 	}
 	fmt.Printf("\n%s/%s, %d cores, %s\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpu())
 	print(os.Stdout, results)
+	fmt.Println()
+	sideBySide(os.Stdout, results)
 	if failed {
 		os.Exit(1)
 	}

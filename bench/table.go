@@ -27,10 +27,11 @@ type goal struct {
 var rows = []row{
 	{"Open, cold", "Open", "cold-ms", "floor-ms", "create + start + boot", goal{most: 1.15}},
 	{"Open, running", "Open", "running-ms", "", "", goal{most: 100}},
-	{"Proxy, 1 KiB", "Proxy/1KiB", "req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.8}},
-	{"Proxy, 1 KiB, p99", "Proxy/1KiB", "p99-ms", "bare-p99-ms", "bare ReverseProxy", goal{}},
-	{"Proxy, 1 MiB", "Proxy/1MiB", "req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.8}},
-	{"Proxy, 1 MiB, p99", "Proxy/1MiB", "p99-ms", "bare-p99-ms", "bare ReverseProxy", goal{}},
+	{"Proxy, 1 KiB", "Proxies/1KiB", "lectern-req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.9}},
+	{"Proxy, 1 KiB", "Proxies/1KiB", "lectern-req/s", "chp-req/s", "configurable-http-proxy", goal{least: 3.5}},
+	{"Proxy, 1 MiB", "Proxies/1MiB", "lectern-req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.9}},
+	{"Proxy, 1 MiB", "Proxies/1MiB", "lectern-req/s", "chp-req/s", "configurable-http-proxy", goal{least: 3.5}},
+	{"Proxy, echo", "Proxies/echo", "lectern-msg/s", "bare-msg/s", "bare ReverseProxy", goal{least: 0.9}},
 	{"Snapshot of 220 homes", "Snapshot220Homes", "s/class", "", "", goal{most: 5}},
 	{"Student's course, p50", "Pages/student-course", "p50-ms", "", "", goal{}},
 	{"Student's course, p99", "Pages/student-course", "p99-ms", "", "", goal{most: 50}},
@@ -114,6 +115,8 @@ func text(v float64, unit string) string {
 		return fmt.Sprintf("%.4g ms", v)
 	case strings.HasSuffix(unit, "req/s"):
 		return fmt.Sprintf("%.0f req/s", v)
+	case strings.HasSuffix(unit, "msg/s"):
+		return fmt.Sprintf("%.0f msg/s", v)
 	case unit == "submissions/s/core":
 		return fmt.Sprintf("%.0f/s a core", v)
 	case strings.HasPrefix(unit, "s/"):

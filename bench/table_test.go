@@ -33,3 +33,31 @@ PASS`), f)
 		t.Errorf("the table has a line for what was not measured:\n%s", out.String())
 	}
 }
+
+func TestProxiesStandSideBySide(t *testing.T) {
+	t.Parallel()
+	f := figures{}
+	read(strings.NewReader(`BenchmarkProxies/1KiB 1 1 ns/op 9000 lectern-req/s 10.5 lectern-p99-ms 10000 bare-req/s 9 bare-p99-ms 3000 chp-req/s 30000 direct-req/s
+BenchmarkProxies/idle 1 1 ns/op 100 lectern-MB 200 bare-MB`), f)
+	var out strings.Builder
+	sideBySide(&out, f)
+	for _, want := range []string{
+		"Lectern bare Go bare, kept nginx c-h-p direct",
+		"1 KiB, req/s 9000 10000 3000 30000",
+		"Lectern ÷ this 0.90 3.00 0.30",
+		"p99, ms 10.5 9",
+		"3,000 idle websockets, MB 100 200",
+	} {
+		found := false
+		for line := range strings.Lines(out.String()) {
+			found = found || strings.Join(strings.Fields(line), " ") == want
+		}
+		if !found {
+			t.Errorf("no line %q in\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	if sideBySide(&out, figures{}); out.Len() != 0 {
+		t.Errorf("nothing was measured, and the table is\n%s", out.String())
+	}
+}
