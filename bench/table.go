@@ -27,6 +27,12 @@ type goal struct {
 var rows = []row{
 	{"Open, cold", "Open", "cold-ms", "floor-ms", "create + start + boot", goal{most: 1.15}},
 	{"Open, running", "Open", "running-ms", "", "", goal{most: 100}},
+	{"Open, started ahead", "Open", "ahead-ms", "", "", goal{most: 300}},
+	{"Open, a second assignment", "Open", "second-ms", "", "", goal{most: 300}},
+	{"Open, 20 at once, p50", "OpenCrowd", "cold-ms", "floor-ms", "20 bare starts, a core each", goal{}},
+	{"Open, 20 at once, p95", "OpenCrowd", "cold-p95-ms", "", "", goal{}},
+	{"Open, 20 at once, ahead, p50", "OpenCrowd", "ahead-ms", "", "", goal{most: 1000}},
+	{"Open, 20 at once, ahead, p95", "OpenCrowd", "ahead-p95-ms", "", "", goal{}},
 	{"Proxy, 1 KiB", "Proxies/1KiB", "lectern-req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.9}},
 	{"Proxy, 1 KiB", "Proxies/1KiB", "lectern-req/s", "chp-req/s", "configurable-http-proxy", goal{least: 3.5}},
 	{"Proxy, 1 MiB", "Proxies/1MiB", "lectern-req/s", "bare-req/s", "bare ReverseProxy", goal{least: 0.9}},

@@ -100,10 +100,14 @@ func isIdle(row store.Server, now time.Time) bool {
 	return spawner.State(row.State) == spawner.Running && now.Sub(row.LastActivityAt) >= idleSince
 }
 
-// workspaceState is serverState, and tells those whose machine does not answer.
+// workspaceState is serverState, and tells those whose machine does not answer
+// and those that nobody has opened yet.
 func workspaceState(w store.Workspace) (kind, text string) {
 	if spawner.State(w.State) == spawner.Running && spawner.Reason(w.Reason) == spawner.Away {
 		return "failed", "Out of reach"
+	}
+	if w.Ahead && spawner.State(w.State) == spawner.Running {
+		return "ok", "Started ahead"
 	}
 	return serverState(spawner.State(w.State))
 }

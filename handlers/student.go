@@ -26,7 +26,9 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	page.Page.Crumbs = []views.Crumb{{Text: v.course.Title}}
 	for _, row := range up {
 		mine := views.MyWorkspace{Image: row.Image, Stop: workspacePath(v.course.Slug, row.ID) + "/stop"}
-		mine.State, mine.StateText = workspaceState(row)
+		if mine.State, mine.StateText = workspaceState(row); row.Ahead && mine.State == "ok" {
+			mine.StateText = "Ready for you"
+		}
 		page.Workspaces = append(page.Workspaces, mine)
 	}
 	var earned, of float64
