@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (s *Spawner) Prestart(ctx context.Context, r Request) (bool, error) {
 	s.early.Lock()
 	defer s.early.Unlock()
 	others, err := s.ahead(ctx)
-	if err != nil || len(others) >= s.policy.Ahead {
+	if err != nil || len(others) >= s.policy.Ahead || slices.ContainsFunc(others, func(o Row) bool { return o.MemberID == r.MemberID }) {
 		return false, err
 	}
 	wanted := row.rest(Queued, None)

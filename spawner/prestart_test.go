@@ -40,6 +40,9 @@ func TestStartedAheadTheClickFindsItRunning(t *testing.T) {
 		if !row.Ahead || w.containers() != 1 || w.prestart(1) {
 			t.Fatalf("%+v, %d containers", row, w.containers())
 		}
+		if did, err := w.Prestart(t.Context(), rowstest.Numbered(1, "other")); did || err != nil {
+			t.Errorf("a second one of the same member, of another image: %v, %v", did, err)
+		}
 		time.Sleep(9 * time.Minute)
 		began := time.Now()
 		if got := w.open(1); got.ID != row.ID || got.State != spawner.Running || got.Generation != row.Generation || got.Ahead || time.Since(began) != 0 {
