@@ -11,6 +11,7 @@ func (s *Site) page(r *http.Request, title string) views.PageView {
 	v := visitOf(r)
 	p := views.PageView{Title: title, Flash: s.flashed(r)}
 	if v.signedIn() {
+		p.Notes = s.notesOf(r)
 		p.User = &views.UserView{Name: v.user.Name, Login: v.user.Login, Initials: initials(v.user.Name, v.user.Login), Admin: v.user.SiteAdmin}
 		if p.User.Name == "" {
 			p.User.Name = v.user.Login

@@ -43,5 +43,12 @@ func launchPath(c, id, next string) string {
 
 func prestartSettingsPath(c string) string { return settingsPath(c) + "/prestart" }
 
-func serversPath(c string) string     { return coursePath(c) + "/servers" }
-func stopServersPath(c string) string { return serversPath(c) + "/stop" }
+func serversPath(c string) string { return coursePath(c) + "/servers" }
+
+const (
+	adminServersPath = "/admin/servers"
+	notesPath        = "/notes"
+	herePath         = "/notes/here"
+)
+
+func courseTimesPath(c string) string { return settingsPath(c) + "/times" }

@@ -39,6 +39,9 @@ func (s *Site) routes() []route {
 		{get, "/invite/{token}", anyone, s.invitation},
 		{post, "/invite/{token}", anyone, s.acceptWithPassword},
 
+		{get, "/notes", signedIn, s.notes},
+		{post, "/notes/here", signedIn, s.stillHere},
+
 		{get, "/account", signedIn, s.account},
 		{post, "/account/name", signedIn, s.renameAccount},
 		{post, "/account/password", signedIn, s.changePassword},
@@ -180,7 +183,13 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/running", staff, s.runningCopies},
 		{post, "/courses/{course}/workspaces/{workspace}/discard", staff, s.discardCopy},
 		{get, "/courses/{course}/servers", instructor, s.servers},
+		{get, "/courses/{course}/servers/events", instructor, s.serversEvents},
+		{get, "/courses/{course}/servers/stop", instructor, s.confirmStopServers},
 		{post, "/courses/{course}/servers/stop", instructor, s.stopServers},
+		{post, "/courses/{course}/servers/announce", instructor, s.announce},
+		{post, "/courses/{course}/servers/withdraw", instructor, s.withdrawAnnouncement},
+		{get, "/courses/{course}/settings/times", instructor, s.courseTimes},
+		{post, "/courses/{course}/settings/times", instructor, s.saveCourseTimes},
 
 		{get, "/courses/{course}/move", instructor, s.movePage},
 		{post, "/courses/{course}/move", instructor, s.uploadCourse},
@@ -189,6 +198,12 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/move/course.zip", instructor, s.exportCourse},
 
 		{get, "/admin", siteAdmin, s.admin},
+		{get, "/admin/servers", siteAdmin, s.servers},
+		{get, "/admin/servers/events", siteAdmin, s.serversEvents},
+		{get, "/admin/servers/stop", siteAdmin, s.confirmStopServers},
+		{post, "/admin/servers/stop", siteAdmin, s.stopServers},
+		{post, "/admin/servers/announce", siteAdmin, s.announce},
+		{post, "/admin/servers/withdraw", siteAdmin, s.withdrawAnnouncement},
 		{post, "/admin/people", siteAdmin, s.changePerson},
 	}
 }

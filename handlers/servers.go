@@ -1,12 +1,14 @@
 package handlers
 
 import (
-	"fmt"
+	"bytes"
+	"context"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"lectern/course"
 	"lectern/spawner"
 	"lectern/store"
 	"lectern/views"
@@ -15,76 +17,117 @@ import (
 // idleSince is how long a workspace must have rested for "stop all idle".
 const idleSince = 15 * time.Minute
 
-// servers lists the course's workspaces that run, start or stop.
-func (s *Site) servers(w http.ResponseWriter, r *http.Request) error {
-	v := visitOf(r)
-	rows, err := s.Store.Servers(r.Context(), v.course.ID)
-	if err != nil {
-		return err
+// ServersWatched is the turn that is taken while somebody looks at a page of
+// servers: readings are then taken more often.
+const ServersWatched = "servers watched"
+
+// serversBase is the page of servers the request is about: the course's, or the
+// site's for its administrator.
+func serversBase(r *http.Request) string {
+	if c := visitOf(r).course; c.ID != 0 {
+		return serversPath(c.Slug)
 	}
-	now, loc := s.Now(), v.course.Location()
-	page := views.ServersView{Page: s.coursePage(r, "Servers", "servers"), Stop: stopServersPath(v.course.Slug)}
-	page.Page.Width = "wide"
-	running := 0
-	for _, row := range rows {
-		line := views.ServerRow{ID: row.ID, Login: row.Login, Name: row.Name, Image: imageText(row.Image), CopyOf: row.CopyOf}
-		line.State, line.StateText = workspaceState(row.Workspace)
-		if !row.StartedAt.IsZero() {
-			line.Since = when(row.StartedAt, now, loc)
-		}
-		if spawner.State(row.State) == spawner.Running {
-			running++
-			line.Idle = "in use"
-			if idle := now.Sub(row.LastActivityAt); idle >= time.Minute {
-				line.Idle = lasting(idle)
-			}
-			if isIdle(row, now) {
-				page.Idle++
-			}
-		}
-		page.Rows = append(page.Rows, line)
-	}
-	page.Sub = fmt.Sprintf("%d running, %d idle for %s or longer", running, page.Idle, lasting(idleSince))
-	return s.show(w, r, views.Servers(page))
+	return adminServersPath
 }
 
-// stopServers stops one workspace, or all that are idle.
-func (s *Site) stopServers(w http.ResponseWriter, r *http.Request) error {
-	v := visitOf(r)
-	id, all := r.FormValue("workspace"), r.FormValue("idle") != ""
-	rows, err := s.Store.Servers(r.Context(), v.course.ID)
+// servers lists the workspaces that run, start or stop, with what they use.
+func (s *Site) servers(w http.ResponseWriter, r *http.Request) error {
+	v, base := visitOf(r), serversBase(r)
+	list, err := s.serversList(r)
 	if err != nil {
 		return err
 	}
-	stopped, copies := 0, 0
-	for _, row := range rows {
-		if (all && !isIdle(row, s.Now())) || (!all && row.ID != id) {
+	p := views.ServersView{List: list, Events: base + "/events", Announce: base + "/announce", Withdraw: base + "/withdraw"}
+	if r.URL.RawQuery != "" {
+		p.Events += "?" + r.URL.RawQuery
+	}
+	if v.course.ID != 0 {
+		p.Page = s.coursePage(r, "Servers", "servers")
+	} else {
+		p.Page, p.Whole = s.page(r, "Servers"), true
+		p.Page.Crumbs = []views.Crumb{{Text: "Administration", URL: adminPath}, {Text: "Servers"}}
+	}
+	p.Page.Width = "wide"
+	said, err := s.Store.Announcements(r.Context(), v.course.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range said {
+		p.Said = append(p.Said, views.SaidView{ID: strconv.FormatInt(a.ID, 10), Text: a.Text, By: a.By, Ends: when(a.EndsAt, s.Now(), v.course.Location())})
+	}
+	if err := s.fillFigures(r, &p); err != nil {
+		return err
+	}
+	return s.show(w, r, views.Servers(p))
+}
+
+// serversList is the table, as the page and its events show it.
+func (s *Site) serversList(r *http.Request) (views.ServersList, error) {
+	v, base, ask := visitOf(r), serversBase(r), r.URL.Query()
+	rows, err := s.Store.Servers(r.Context(), v.course.ID)
+	if err != nil {
+		return views.ServersList{}, err
+	}
+	key, down := ask.Get("sort"), ask.Get("dir") == "down"
+	sortServers(rows, key, down)
+	list := views.ServersList{Stop: base + "/stop", Whole: v.course.ID == 0,
+		Nodes: slices.ContainsFunc(rows, func(r store.Server) bool { return r.Node != "" })}
+	q := tableQuery{base, ask}
+	for _, h := range serverHeads {
+		if h.key == "node" && !list.Nodes || h.key == "course" && !list.Whole {
 			continue
 		}
-		if err := s.Workspaces.Close(r.Context(), row.ID, spawner.ByStaff); err != nil {
-			return err
+		list.Heads = append(list.Heads, q.head(h.key, h.text, key, down, h.numeric))
+	}
+	sum := serversSum{}
+	for _, row := range rows {
+		sum.add(row, s.Now())
+		list.Rows = append(list.Rows, serverRow(row, base, s.Now(), v.course.Location()))
+	}
+	list.Idle, list.Sub = sum.idle, sum.text()
+	return list, nil
+}
+
+const (
+	serversEvery = 5 * time.Second  // between looks of one page
+	serversLimit = 10 * time.Minute // of one stream: the browser asks anew, and may be refused then
+)
+
+// serversEvents sends the table whenever it changed.
+func (s *Site) serversEvents(w http.ResponseWriter, r *http.Request) error {
+	ctx, done := context.WithTimeout(r.Context(), serversLimit)
+	defer done()
+	r = r.WithContext(ctx)
+	out := startEvents(w)
+	tick := time.NewTicker(serversEvery)
+	defer tick.Stop()
+	var last string
+	for {
+		list, err := s.serversList(r)
+		if err == nil {
+			_, err = s.Store.Turn(ctx, ServersWatched, 0)
 		}
-		stopped++
-		if row.CopyOf != "" {
-			copies++
+		if err != nil {
+			return nil // the page asks again
 		}
-		if err := s.Store.Record(r.Context(), course.Activity{Actor: v.user.ID, CourseID: v.course.ID, MemberID: row.MemberID,
-			Verb: "stopped a workspace", Detail: row.Image}); err != nil {
-			return err
+		var html bytes.Buffer
+		if err := views.ServersTable(list).Render(ctx, &html); err != nil {
+			return nil
+		}
+		send := out.alive
+		if text := html.String(); text != last {
+			last = text
+			send = func() error { return out.text("fragment", text) }
+		}
+		if send() != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
 		}
 	}
-	text := plural(stopped, "workspace") + " stopped. Everything that was saved is kept."
-	switch {
-	case copies == stopped:
-		text = "The copy is stopped and what was tried in it is gone. The submission is as it was handed in."
-	case copies > 0:
-		text = plural(stopped, "workspace") + " stopped. Everything that students saved is kept; throw-away copies of submissions are gone."
-	}
-	if stopped == 0 {
-		text = "Nothing to stop: no such workspace is running any more."
-	}
-	s.flash(r, "good", text)
-	return seeOther(w, r, serversPath(v.course.Slug))
 }
 
 // imageText is an image as a table names it: of one that is known by its

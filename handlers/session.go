@@ -133,7 +133,7 @@ func (s *Site) signIn(r *http.Request, u course.User) error {
 	s.sessions.SetDeadline(ctx, time.Now().Add(sessionLife))
 	s.sessions.Put(ctx, sessionUser, int64(u.ID))
 	visitOf(r).user = u
-	return s.Store.Record(ctx, course.Activity{Actor: u.ID, Verb: "signed in"})
+	return s.Store.RecordSignIn(ctx, u.ID)
 }
 
 // signOut ends this session.

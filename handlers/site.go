@@ -39,6 +39,10 @@ type Config struct {
 	Image     string         // notebook image of new courses
 	Local     bool           // offer sign-in with a local password
 
+	// How long workspaces may stay at most and when people are warned; a course
+	// may choose less. 0 of the first two is for ever.
+	IdleAfter, MaxAge, WarnBefore time.Duration
+
 	Prestart bool   // workspaces may be started before their student clicks
 	Loopback bool   // workspaces are processes on this machine, and dialled there
 	Assets   Assets // JupyterLab's own files, out of an image; nil leaves them to workspaces
@@ -57,6 +61,7 @@ type Site struct {
 	Render     *render.Renderer
 	Workspaces Workspaces
 
+	process  string // names this Lectern among those on its database
 	work     *Work
 	content  *content
 	submits  *singleflight.Group
@@ -80,6 +85,7 @@ func New(s Site) *Site {
 		visitOf(r).sessionless = true
 		site.fail(w, r, err)
 	}
+	site.process = rand.Text()[:12]
 	site.limits = newLimits(site.Now)
 	site.pulse = new(pulse)
 	site.hasher = newHasher()
@@ -96,6 +102,7 @@ func New(s Site) *Site {
 // Run does what the site does between requests, until ctx ends.
 func (s *Site) Run(ctx context.Context) error {
 	go s.watchDatabase(ctx)
+	go s.countTabs(ctx)
 	return s.work.run(ctx)
 }
 

@@ -36,6 +36,8 @@ type Work struct {
 	guard    *http.CrossOriginProtection
 	proxy    *httputil.ReverseProxy
 	pace     pace
+	kernels  pace
+	tabs     tabs
 	outflows outflows
 	lab      *labFiles
 	image    string // of new courses
@@ -147,6 +149,8 @@ func (w *Work) own(rw http.ResponseWriter, r *http.Request, id, rest string) {
 	switch {
 	case rest == "enter" && r.Method == http.MethodGet:
 		w.enter(rw, r, id)
+	case rest == "notes":
+		w.notes(rw, r, id)
 	case strings.HasPrefix(rest, "static/"):
 		http.StripPrefix(strings.TrimSuffix(ownPrefix, "/"), static.Handler()).ServeHTTP(rw, r)
 	default:

@@ -70,6 +70,7 @@ func (w *Work) forward(ctx context.Context, rw http.ResponseWriter, r *http.Requ
 		w.touch(id)
 	}
 	if upgrade {
+		defer w.tabs.open(id, r.URL.Path)()
 		out := w.outflows.enter(id)
 		defer w.outflows.leave(id)
 		rw = &socket{ResponseWriter: rw, input: func() { w.touch(id) }, out: out}
@@ -112,7 +113,7 @@ func (w *Work) newProxy() *httputil.ReverseProxy {
 			DisableCompression:     true, // what the browser and Jupyter agree on passes as it is
 		},
 		Rewrite:        rewrite,
-		ModifyResponse: func(res *http.Response) error { cleanResponse(res.Header); return nil },
+		ModifyResponse: func(res *http.Response) error { cleanResponse(res.Header); w.noteKernel(res); return nil },
 		ErrorHandler:   w.upstreamFailed,
 		BufferPool:     buffers{},
 		ErrorLog:       log.New(io.Discard, "", 0), // half-way breaks are everyday: a closed laptop

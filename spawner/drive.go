@@ -3,6 +3,7 @@ package spawner
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"lectern/spawner/container"
@@ -126,7 +127,7 @@ func (s *Spawner) turn(d *driver) (more bool, err error) {
 		s.pause(d, actions)
 		return true, nil
 	}
-	return len(actions) > 0 && actions[0] != Warn, nil
+	return slices.ContainsFunc(actions, func(a Action) bool { return a != Warn && a != Quiet }), nil
 }
 
 // renew starts over for a new generation.
@@ -164,11 +165,12 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 		return seen
 	}
 	s.fill(&seen, row, c)
-	idle := s.policy.of(row).IdleAfter
-	quiet := idle > 0 && s.now().Sub(seen.ActiveAt) > idle/2
+	p := s.policy.of(row)
+	first := sooner(p.KernelsAfter, p.IdleAfter)
+	quiet := first > 0 && s.now().Sub(seen.ActiveAt) > first/2
 	if row.State == Running && seen.Mine && seen.Phase == container.Up && seen.Contact == container.Reached && quiet {
 		if a, err := s.jupyter.Activity(s.life, Target{c.Addr, row.Token}); err == nil {
-			seen.Asked, seen.Busy = true, a.Busy
+			seen.Asked, seen.Busy, seen.Kernels = true, a.Busy, a.Kernels
 			// The server is the student's and may claim any time.
 			if a.LastAt.Before(s.now()) {
 				seen.ActiveAt = later(seen.ActiveAt, a.LastAt)
@@ -209,6 +211,8 @@ func (s *Spawner) do(d *driver, row Row, seen Seen, a Action) error {
 		s.probe(d, row, seen.Addr)
 	case Warn:
 		s.announce(row, seen)
+	case Quiet:
+		return s.endKernels(row, seen)
 	case End:
 		return s.engine.Stop(s.life, ContainerName(d.id), s.policy.Grace)
 	case Remove:
@@ -296,6 +300,16 @@ func (s *Spawner) announce(row Row, seen Seen) {
 	if !known {
 		s.warn(s.life, row, at, why)
 	}
+}
+
+// endKernels ends what has been idle for longer than the course has kernels
+// kept. Not being able to is no reason to look again at once.
+func (s *Spawner) endKernels(row Row, seen Seen) error {
+	n, err := s.jupyter.EndKernels(s.life, Target{seen.Addr, row.Token}, s.now().Add(-s.policy.of(row).KernelsAfter))
+	if n > 0 || err != nil {
+		s.log.Info("idle kernels ended", "id", row.ID, "kernels", n, "err", err)
+	}
+	return nil
 }
 
 // quote keeps the end of a failed program's log, before it goes with the

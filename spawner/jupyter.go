@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type Target struct{ Addr, Token string }
 type Activity struct {
 	Busy   bool      // a kernel runs a cell or is starting
 	LastAt time.Time // last message of a kernel or terminal; zero if none lives
+
+	Kernels int // that live
 }
 
 // Jupyter asks a workspace's server. The server is the student's: its answers
@@ -27,6 +30,9 @@ type Jupyter interface {
 	Up(ctx context.Context, t Target) bool
 	// Activity asks what it is doing.
 	Activity(ctx context.Context, t Target) (Activity, error)
+	// EndKernels ends those kernels that are idle and have said nothing since,
+	// and says how many.
+	EndKernels(ctx context.Context, t Target, since time.Time) (int, error)
 }
 
 // REST asks over HTTP.
@@ -52,7 +58,7 @@ func (r *REST) Up(ctx context.Context, t Target) bool {
 	var status struct {
 		Started time.Time `json:"started"`
 	}
-	return r.get(ctx, t, "/api/status", &status) == nil && !status.Started.IsZero()
+	return r.ask(ctx, http.MethodGet, t, "/api/status", &status) == nil && !status.Started.IsZero()
 }
 
 // Activity implements [Jupyter]. It does not use the server's own
@@ -65,12 +71,13 @@ func (r *REST) Activity(ctx context.Context, t Target) (Activity, error) {
 		State        string    `json:"execution_state"`
 		LastActivity time.Time `json:"last_activity"`
 	}
-	if err := r.get(ctx, t, "/api/kernels", &kernels); err != nil {
+	if err := r.ask(ctx, http.MethodGet, t, "/api/kernels", &kernels); err != nil {
 		return Activity{}, err
 	}
 	// A server may have no terminals; then there are none to count.
-	_ = r.get(ctx, t, "/api/terminals", &terminals)
+	_ = r.ask(ctx, http.MethodGet, t, "/api/terminals", &terminals)
 	var a Activity
+	a.Kernels = len(kernels)
 	for _, k := range kernels {
 		a.Busy = a.Busy || k.State == "busy" || k.State == "starting"
 		a.LastAt = later(a.LastAt, k.LastActivity)
@@ -81,8 +88,44 @@ func (r *REST) Activity(ctx context.Context, t Target) (Activity, error) {
 	return a, nil
 }
 
-func (r *REST) get(ctx context.Context, t Target, path string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Addr+path+"?no_track_activity=1", nil)
+// maxEnds bounds how many kernels one look ends: the list is the student's.
+const maxEnds = 50
+
+// EndKernels implements [Jupyter]. Each kernel is asked about again just before,
+// so that one whose cell was started meanwhile goes on.
+func (r *REST) EndKernels(ctx context.Context, t Target, since time.Time) (ended int, err error) {
+	ctx, done := context.WithTimeout(ctx, 30*time.Second)
+	defer done()
+	type kernel struct {
+		ID           string    `json:"id"`
+		State        string    `json:"execution_state"`
+		LastActivity time.Time `json:"last_activity"`
+	}
+	var kernels []kernel
+	if err := r.ask(ctx, http.MethodGet, t, "/api/kernels", &kernels); err != nil {
+		return 0, err
+	}
+	for _, k := range kernels[:min(len(kernels), maxEnds)] {
+		if !kernelID.MatchString(k.ID) {
+			continue
+		}
+		now, path := kernel{}, "/api/kernels/"+k.ID
+		if err := r.ask(ctx, http.MethodGet, t, path, &now); err != nil || now.State != "idle" || now.LastActivity.After(since) {
+			continue
+		}
+		if err := r.ask(ctx, http.MethodDelete, t, path, nil); err != nil {
+			return ended, err
+		}
+		ended++
+	}
+	return ended, nil
+}
+
+var kernelID = regexp.MustCompile(`^[0-9a-fA-F-]{36}$`)
+
+// ask sends one request; out is filled from the answer, nil expects none.
+func (r *REST) ask(ctx context.Context, method string, t Target, path string, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+t.Addr+path+"?no_track_activity=1", nil)
 	if err != nil {
 		return err
 	}
@@ -92,6 +135,9 @@ func (r *REST) get(ctx context.Context, t Target, path string, out any) error {
 		return fmt.Errorf("spawner: ask Jupyter: %w", err)
 	}
 	defer resp.Body.Close()
+	if out == nil && resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("spawner: ask Jupyter %s: %s", path, resp.Status)
 	}

@@ -29,6 +29,10 @@ type Policy struct {
 	Ahead  int
 	// WarnBefore either stop the page is told.
 	WarnBefore time.Duration
+	// KernelsAfter without anything of that kind idle kernels are ended, and the
+	// workspace goes on without what they held in memory; 0 never. It is the
+	// course's to choose, and no copy's are.
+	KernelsAfter time.Duration
 	// Grace is how long Jupyter may take to end before it is killed.
 	Grace time.Duration
 }
@@ -42,10 +46,16 @@ var DefaultPolicy = Policy{
 	Grace: 10 * time.Second,
 }
 
-// of is what of the policy holds for the row.
+// of is what of the policy holds for the row: a course may have its workspaces
+// end sooner than the site's, never later.
 func (p Policy) of(row Row) Policy {
+	p.IdleAfter, p.MaxAge = sooner(row.IdleAfter, p.IdleAfter), sooner(row.MaxAge, p.MaxAge)
+	p.KernelsAfter = row.KernelsAfter
+	if row.WarnBefore > 0 {
+		p.WarnBefore = row.WarnBefore
+	}
 	if row.SubmissionID != 0 {
-		p.IdleAfter, p.MaxAge = sooner(p.CopyIdle, p.IdleAfter), sooner(p.CopyAge, p.MaxAge)
+		p.IdleAfter, p.MaxAge, p.KernelsAfter = sooner(p.CopyIdle, p.IdleAfter), sooner(p.CopyAge, p.MaxAge), 0
 	}
 	return p
 }
@@ -81,6 +91,7 @@ type Seen struct {
 	KernelOOM bool      // something in it was killed for want of memory
 	Asked     bool      // Jupyter told what it is doing
 	Busy      bool      // a kernel runs a cell
+	Kernels   int       // that live, busy or not
 	ActiveAt  time.Time // last output or input known
 }
 
@@ -92,6 +103,7 @@ const (
 	Create Action = "create" // make and start the container
 	Probe  Action = "probe"  // ask Jupyter whether it is up
 	Warn   Action = "warn"   // tell the page that a stop is near
+	Quiet  Action = "quiet"  // end the kernels, all of which are idle
 	End    Action = "end"    // ask the program to end, kill it after a grace
 	Remove Action = "remove" // forget the container
 )
@@ -202,16 +214,23 @@ func nextRunning(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 		row.Reason = KernelOOM
 	}
 	stopAt, why := row.stopAt(seen, p)
-	switch {
-	case stopAt.IsZero():
-		return row, nil
-	case !now.Before(stopAt):
+	if !stopAt.IsZero() && !now.Before(stopAt) {
 		row.State, row.Reason = Stopping, why
 		return row, seen.clear()
-	case !row.Ahead && !now.Before(stopAt.Add(-p.WarnBefore)):
-		return row, []Action{Warn}
 	}
-	return row, nil
+	var actions []Action
+	if !stopAt.IsZero() && !row.Ahead && !now.Before(stopAt.Add(-p.WarnBefore)) {
+		actions = append(actions, Warn)
+	}
+	if row.quiet(seen, now, p) {
+		actions = append(actions, Quiet)
+	}
+	return row, actions
+}
+
+// quiet reports whether the kernels have rested for so long that they are ended.
+func (row Row) quiet(seen Seen, now time.Time, p Policy) bool {
+	return p.KernelsAfter > 0 && seen.Asked && !seen.Busy && seen.Kernels > 0 && now.Sub(row.LastActivityAt) >= p.KernelsAfter
 }
 
 // stopAt is when a running workspace will be stopped unless something happens,

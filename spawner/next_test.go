@@ -15,6 +15,12 @@ var (
 		CopyIdle: 20 * time.Minute, CopyAge: 2 * time.Hour}
 )
 
+// short is a course whose workspaces rest for half an hour, with a long warning.
+func short(row *Row) { row.IdleAfter, row.WarnBefore = 30*time.Minute, 10*time.Minute }
+
+// kernels is a course that ends idle kernels first.
+func kernels(row *Row) { row.KernelsAfter = 20 * time.Minute }
+
 // aCopy makes a row that of a throw-away copy.
 func aCopy(row *Row) {
 	row.SubmissionID = 7
@@ -124,6 +130,18 @@ func TestNext(t *testing.T) {
 		{"the student shut JupyterLab down", at(Running), exited(0, false), 0, Stopped, QuitSelf, []Action{Remove}},
 		{"shut down after a kernel had been killed", at(Running), exited(0, true), 0, Stopped, QuitSelf, []Action{Remove}},
 		{"a kernel ran out of memory", at(Running), up(func(s *Seen) { s.KernelOOM = true }), 0, Running, KernelOOM, nil},
+		{"idle, and the course has less", at(Running, short), up(func(s *Seen) { s.Asked = true }), 30 * time.Minute, Stopping, Idle, []Action{End, Remove}},
+		{"nearly, and the course warns earlier", at(Running, short), up(func(s *Seen) { s.Asked = true }), 20 * time.Minute, Running, None, []Action{Warn}},
+		{"the course cannot have more", at(Running, func(r *Row) { r.IdleAfter = 5 * time.Hour }), up(func(s *Seen) { s.Asked = true }), time.Hour, Stopping, Idle, []Action{End, Remove}},
+		{"idle kernels first", at(Running, kernels), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), 20 * time.Minute, Running, None, []Action{Quiet}},
+		{"not before their time", at(Running, kernels), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), 20*time.Minute - time.Second, Running, None, nil},
+		{"never while one is busy", at(Running, kernels), up(func(s *Seen) { s.Asked, s.Kernels, s.Busy = true, 2, true }), 5 * time.Hour, Running, None, nil},
+		{"no kernel, nothing to end", at(Running, kernels), up(func(s *Seen) { s.Asked = true }), 20 * time.Minute, Running, None, nil},
+		{"Jupyter says nothing of kernels", at(Running, kernels), up(func(s *Seen) { s.Kernels = 1 }), 20 * time.Minute, Running, None, nil},
+		{"kernels are kept unless the course says otherwise", at(Running), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), 54 * time.Minute, Running, None, nil},
+		{"warned, and kernels end", at(Running, kernels), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), 56 * time.Minute, Running, None, []Action{Warn, Quiet}},
+		{"then the server", at(Running, kernels), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), time.Hour, Stopping, Idle, []Action{End, Remove}},
+		{"no kernels of a copy", at(Running, aCopy, kernels), up(func(s *Seen) { s.Asked, s.Kernels = true, 1 }), 10 * time.Minute, Running, None, nil},
 		{"nearly idle", at(Running), up(func(s *Seen) { s.Asked = true }), 55 * time.Minute, Running, None, []Action{Warn}},
 		{"idle", at(Running), up(func(s *Seen) { s.Asked = true }), time.Hour, Stopping, Idle, []Action{End, Remove}},
 		{"busy is not idle", at(Running), up(func(s *Seen) { s.Asked, s.Busy = true, true }), 10 * time.Hour, Running, None, nil},

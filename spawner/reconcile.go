@@ -130,7 +130,7 @@ func (s *Spawner) differs(row Row, seen Seen) bool {
 		return true
 	}
 	idle := seen
-	idle.Asked = true
+	idle.Asked, idle.Kernels = true, 1
 	after, actions := next(row, idle, s.now(), s.policy)
 	after.LastActivityAt = row.LastActivityAt // batched by flush
 	return after != row || len(actions) > 0

@@ -55,6 +55,12 @@ type Row struct {
 	LastActivityAt time.Time
 	ExpiresAt      time.Time // stopped then, busy or not
 	UpdatedAt      time.Time
+
+	// Times of the course, which the spawner only reads. 0 is the site's.
+	IdleAfter    time.Duration // at most the site's
+	MaxAge       time.Duration // likewise; holds from the next start
+	WarnBefore   time.Duration
+	KernelsAfter time.Duration // idle kernels are ended then; 0 never
 }
 
 // Rows is what the spawner asks of the database.

@@ -41,6 +41,7 @@ type world struct {
 	booting  int
 	peak     int
 	warnings []string
+	ended    int // kernels
 	planErr  error
 }
 
@@ -103,6 +104,16 @@ func (w *world) Activity(context.Context, spawner.Target) (spawner.Activity, err
 		return spawner.Activity{}, errors.New("no answer")
 	}
 	return w.activity, nil
+}
+
+// EndKernels implements spawner.Jupyter.
+func (w *world) EndKernels(context.Context, spawner.Target, time.Time) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.activity.Kernels
+	w.activity.Kernels = 0
+	w.ended += n
+	return n, nil
 }
 
 func (w *world) set(f func()) {

@@ -21,7 +21,7 @@ type Copy struct {
 	TakenAt    time.Time
 }
 
-const copies = `
+var copies = `
 	select ` + workspaceColumns + `, c.slug as course_slug, a.slug as assignment, a.title, u.login, u.name, p.number, s.snapshot, s.taken_at
 	from workspaces w
 	join submissions s on s.id = w.submission_id

@@ -32,6 +32,12 @@ type Workspace struct {
 	LastActivityAt time.Time
 	ExpiresAt      time.Time
 	UpdatedAt      time.Time
+
+	// The course's own times; 0 where the site's hold. They are only read.
+	IdleAfter    time.Duration
+	MaxAge       time.Duration
+	WarnBefore   time.Duration
+	KernelsAfter time.Duration
 }
 
 // ErrStale says that a row changed since it was read.
@@ -40,10 +46,16 @@ var ErrStale = errors.New("store: the row changed meanwhile")
 // null times are the zero time in Go.
 const never = `'0001-01-01 00:00:00+00'::timestamptz`
 
-const workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
+var workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
 	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
 	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
-	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at`
+	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at,
+	` + courseTime("idle_after") + `, ` + courseTime("max_age") + `, ` + courseTime("warn_before") + `, ` + courseTime("kernels_after")
+
+// courseTime is one of the times of a workspace's course.
+func courseTime(name string) string {
+	return `coalesce((select tc.` + name + ` from courses tc where tc.id = w.course_id), '0') as ` + name
+}
 
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -95,25 +107,6 @@ func (s *Store) AddWorkspace(ctx context.Context, w Workspace) (Workspace, error
 	return s.WorkspaceOf(ctx, w.MemberID, w.Image)
 }
 
-// SaveWorkspace replaces the row if its state, generation and being ahead are
-// still old's, else it is ErrStale. Its last activity never goes back.
-func (s *Store) SaveWorkspace(ctx context.Context, old, w Workspace) error {
-	n, err := exec(ctx, s.db, "save workspace", `
-		update workspaces set state = $4, generation = $5, container_id = $6, addr = $7, token = $8, reason = $9,
-			queued_at = $10, started_at = $11, ready_at = $12, last_activity_at = greatest(last_activity_at, $13),
-			expires_at = $14, ahead = $16, updated_at = now()
-		where id = $1 and state = $2 and generation = $3 and ahead = $15`,
-		old.ID, old.State, old.Generation, w.State, w.Generation, w.ContainerID, w.Addr, w.Token, w.Reason,
-		orNull(w.QueuedAt), orNull(w.StartedAt), orNull(w.ReadyAt), orNull(w.LastActivityAt), orNull(w.ExpiresAt), old.Ahead, w.Ahead)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return ErrStale
-	}
-	return s.countPrestart(ctx, old, w)
-}
-
 // ActiveWorkspaces are all workspaces that are neither stopped nor failed, in
 // the order in which they asked to start.
 func (s *Store) ActiveWorkspaces(ctx context.Context) ([]Workspace, error) {
@@ -129,30 +122,11 @@ func (s *Store) TouchWorkspaces(ctx context.Context, at map[string]time.Time) er
 		ids, times = append(ids, id), append(times, t)
 	}
 	_, err := exec(ctx, s.db, "touch workspaces", `
-		update workspaces w set last_activity_at = greatest(w.last_activity_at, n.at)
+		update workspaces w set last_activity_at = greatest(w.last_activity_at, n.at),
+			stops_at = case when w.stops_why = 'idle' and n.at > w.last_activity_at then null else w.stops_at end
 		from unnest($1::text[], $2::timestamptz[]) as n (id, at)
 		where w.id = n.id and w.state = 'running'`, ids, times)
 	return err
-}
-
-// Server is a workspace on the page of a course's servers. CopyOf is the login
-// of whose work it is a throw-away copy, "" for the member's own.
-type Server struct {
-	Workspace
-	Login  string
-	Name   string
-	CopyOf string
-}
-
-// Servers lists the workspaces of a course that are neither stopped nor failed,
-// the longest idle first.
-func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
-	return many[Server](ctx, s.db, "servers", `
-		select `+workspaceColumns+`, u.login, u.name, coalesce(o.login, '') as copy_of
-		from workspaces w join members m on m.id = w.member_id join users u on u.id = m.user_id
-		left join submissions b on b.id = w.submission_id left join members bm on bm.id = b.member_id left join users o on o.id = bm.user_id
-		where w.course_id = $1 and w.state not in ('stopped', 'failed')
-		order by w.last_activity_at nulls last, u.login`, c)
 }
 
 // WorkspacePlace names the course and the person whose files a member's

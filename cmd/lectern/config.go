@@ -37,6 +37,7 @@ type config struct {
 	GradeMemory int64            // bytes a graded submission may use
 	Prestart    int              // workspaces started before a click, at most at once; 0 is none
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
+	KeepFigures time.Duration    // how long the counts of people and start times are kept
 
 	Proxies   []netip.Prefix      // whose X-Forwarded-For is believed
 	Providers []handlers.Provider // who may sign people in, besides local passwords
@@ -71,6 +72,15 @@ func parse[T any](r *reader, name, def string, f func(string) (T, error)) T {
 	return v
 }
 
+// parseKeep wants a day at least: less is a typing error, and would be lost.
+func parseKeep(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 24*time.Hour {
+		err = fmt.Errorf("%s is shorter than a day", d)
+	}
+	return d, err
+}
+
 func readConfig(getenv func(string) string) (config, error) {
 	r := &reader{getenv: getenv}
 	c := config{
@@ -93,6 +103,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		GradeMemory: parse(r, "LECTERN_GRADING_MEMORY", "1GiB", parseBytes),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
 		Prestart:    parse(r, "LECTERN_PRESTART", "10", parsePrestart),
+		KeepFigures: parse(r, "LECTERN_KEEP_FIGURES", "4800h", parseKeep),
 	}
 	work, content := "http://*.work.localhost:8000", "http://*.content.localhost:8000"
 	if c.SiteURL != nil {

@@ -132,6 +132,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Loopback = h.cfg.Spawner == "process"
 	web.Prestart = h.cfg.Prestart > 0
 	web.Assets = h.assets
+	web.IdleAfter, web.MaxAge, web.WarnBefore = h.cfg.IdleAfter, h.cfg.MaxAge, spawner.DefaultPolicy.WarnBefore
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := listen(h.cfg.Listen)
@@ -152,6 +153,9 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.loop(ctx, "returns", 10*time.Second, h.returns.Mend) })
 	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
 	g.Go(func() error { return h.loop(ctx, "copies", copiesEvery, h.dropCopies) })
+	g.Go(func() error { return h.loop(ctx, "readings", readOften, h.readUsage) })
+	g.Go(func() error { return h.loop(ctx, "minutes", 20*time.Second, h.store.CountMinute) })
+	g.Go(func() error { return h.loop(ctx, "figures", 6*time.Hour, h.forgetFigures) })
 	if h.cluster != nil {
 		g.Go(func() error { return h.cluster.Watch(ctx, h.log) })
 	}

@@ -35,7 +35,7 @@ func (h *house) workspaces(ctx context.Context) error {
 	policy := spawner.DefaultPolicy
 	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
-		Rows: rows{h.store}, Engine: h.engine, Plan: h.plan, Policy: policy, Realm: string(realm), Log: h.log,
+		Rows: rows{h.store}, Engine: h.engine, Plan: h.plan, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log,
 		Room: h.room(),
 	})
 	return nil
@@ -133,6 +133,7 @@ func toRow(w store.Workspace) spawner.Row {
 		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason), Ahead: w.Ahead,
 		QueuedAt: w.QueuedAt, StartedAt: w.StartedAt, ReadyAt: w.ReadyAt,
 		LastActivityAt: w.LastActivityAt, ExpiresAt: w.ExpiresAt, UpdatedAt: w.UpdatedAt,
+		IdleAfter: w.IdleAfter, MaxAge: w.MaxAge, WarnBefore: w.WarnBefore, KernelsAfter: w.KernelsAfter,
 	}
 }
 

@@ -150,6 +150,7 @@ type Usage struct {
 	CPU                 time.Duration
 	Memory, MemoryLimit int64
 	PIDs                int64
+	Node                string // name of the machine; "" where there is only one
 }
 
 // deadlines for calls whose caller brings none that is nearer.

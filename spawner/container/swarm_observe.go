@@ -342,23 +342,23 @@ func (w *Swarm) engineOf(v view, name string) (*Docker, string, error) {
 func (w *Swarm) Usage(ctx context.Context, name string) (Usage, error) {
 	ctx, done := bounded(ctx, quick)
 	defer done()
-	at, id, err := w.find(ctx, name)
+	api, err := w.manager.api(ctx)
 	if err != nil {
 		return Usage{}, err
 	}
-	return at.Usage(ctx, id)
-}
-
-func (w *Swarm) find(ctx context.Context, name string) (*Docker, string, error) {
-	api, err := w.manager.api(ctx)
-	if err != nil {
-		return nil, "", err
-	}
 	v, err := w.see(ctx, api, name)
 	if err != nil {
-		return nil, "", err
+		return Usage{}, err
 	}
-	return w.engineOf(v, name)
+	at, id, err := w.engineOf(v, name)
+	if err != nil {
+		return Usage{}, err
+	}
+	u, err := at.Usage(ctx, id)
+	if t, ok := w.latest(v, name); ok {
+		u.Node = v.nodes[t.NodeID].Description.Hostname
+	}
+	return u, err
 }
 
 // Logs implements [Engine]. The machine's engine is asked if it can be, else the
