@@ -47,16 +47,25 @@ func main() {
 	}
 }
 
-// logger writes what an operator reads: text to a terminal, JSON otherwise.
+// logger writes what an operator reads: text to a terminal, JSON otherwise. What
+// the standard library logs by itself, such as four kilobytes of what a
+// workspace sent without being asked, is for debugging.
 func (e *env) logger() *slog.Logger {
+	l := slog.New(e.logHandler())
+	slog.SetLogLoggerLevel(slog.LevelDebug)
+	slog.SetDefault(l)
+	return l
+}
+
+func (e *env) logHandler() slog.Handler {
 	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if e.getenv("LECTERN_LOG") == "debug" {
 		opts.Level = slog.LevelDebug
 	}
 	if f, ok := e.stderr.(*os.File); ok {
 		if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(e.stderr, opts))
+			return slog.NewTextHandler(e.stderr, opts)
 		}
 	}
-	return slog.New(slog.NewJSONHandler(e.stderr, opts))
+	return slog.NewJSONHandler(e.stderr, opts)
 }
