@@ -40,32 +40,32 @@ func main() {
 	defer stop()
 	var c cli
 	k := kong.Parse(&c, kong.Name("lectern"), kong.Description("One program that a university class lives in."), kong.UsageOnError())
-	err := k.Run(&env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv})
+	e := &env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	quiet(e.logger())
+	err := k.Run(e)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lectern:", err)
 		os.Exit(1)
 	}
 }
 
-// logger writes what an operator reads: text to a terminal, JSON otherwise. What
-// the standard library logs by itself, such as four kilobytes of what a
-// workspace sent without being asked, is for debugging.
-func (e *env) logger() *slog.Logger {
-	l := slog.New(e.logHandler())
+// quiet makes what the standard library logs by itself, such as four kilobytes
+// of what a workspace sent without being asked, a matter of debugging.
+func quiet(l *slog.Logger) {
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	slog.SetDefault(l)
-	return l
 }
 
-func (e *env) logHandler() slog.Handler {
+// logger writes what an operator reads: text to a terminal, JSON otherwise.
+func (e *env) logger() *slog.Logger {
 	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if e.getenv("LECTERN_LOG") == "debug" {
 		opts.Level = slog.LevelDebug
 	}
 	if f, ok := e.stderr.(*os.File); ok {
 		if st, err := f.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
-			return slog.NewTextHandler(e.stderr, opts)
+			return slog.New(slog.NewTextHandler(e.stderr, opts))
 		}
 	}
-	return slog.NewJSONHandler(e.stderr, opts)
+	return slog.New(slog.NewJSONHandler(e.stderr, opts))
 }
