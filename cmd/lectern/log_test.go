@@ -13,10 +13,10 @@ func TestWhatTheLibraryLogsIsForDebugging(t *testing.T) {
 	for level, want := range map[string]bool{"": false, "debug": true} {
 		var out bytes.Buffer
 		l := (&env{stderr: &out, getenv: func(string) string { return level }}).logger()
-		quiet(l)
+		libraryLog(l)
 		log.Print("Unsolicited response received on idle HTTP channel starting with a student's bytes")
 		l.Info("ours")
-		quiet(slog.New(slog.DiscardHandler))
+		libraryLog(slog.New(slog.DiscardHandler))
 		if got := out.String(); strings.Contains(got, "Unsolicited") != want || !strings.Contains(got, `"msg":"ours"`) {
 			t.Errorf("with LECTERN_LOG=%q the log says %q", level, got)
 		}

@@ -41,7 +41,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("lectern"), kong.Description("One program that a university class lives in."), kong.UsageOnError())
 	e := &env{ctx: ctx, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	quiet(e.logger())
+	libraryLog(e.logger())
 	err := k.Run(e)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lectern:", err)
@@ -49,9 +49,9 @@ func main() {
 	}
 }
 
-// quiet makes what the standard library logs by itself, such as four kilobytes
+// libraryLog makes what the standard library logs by itself, such as four kilobytes
 // of what a workspace sent without being asked, a matter of debugging.
-func quiet(l *slog.Logger) {
+func libraryLog(l *slog.Logger) {
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	slog.SetDefault(l)
 }
