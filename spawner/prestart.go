@@ -45,8 +45,8 @@ func (s *Spawner) Prestart(ctx context.Context, r Request) (bool, error) {
 	return true, nil
 }
 
-// claim makes a workspace that was started ahead like any other. One that still
-// waits does so from now, as if it had been asked for now.
+// claim makes a workspace that was started ahead like any other. One that does not
+// run yet was asked for now: from now it stands in line, and somebody waits.
 func (s *Spawner) claim(ctx context.Context, row Row) (Row, error) {
 	if !row.Ahead {
 		return row, nil
@@ -54,7 +54,7 @@ func (s *Spawner) claim(ctx context.Context, row Row) (Row, error) {
 	mine := row
 	mine.Ahead = false
 	switch row.State {
-	case Queued:
+	case Queued, Starting:
 		mine.QueuedAt = s.now()
 	case Running:
 		mine.LastActivityAt = s.now()

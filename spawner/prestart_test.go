@@ -194,8 +194,11 @@ func TestAClickIsNeverLost(t *testing.T) {
 		simulated(t, func(t *testing.T, w *world) {
 			w.prestart(1)
 			time.Sleep(after)
+			clicked := time.Now()
 			row := w.open(1)
-			w.await(row.ID, time.Minute, spawner.Running)
+			if got := w.await(row.ID, time.Minute, spawner.Running); after < 3*time.Second && !got.QueuedAt.Equal(clicked) {
+				t.Errorf("clicked %v after the start, its student waits since %v", after, got.QueuedAt.Sub(clicked))
+			}
 			time.Sleep(30 * time.Minute)
 			if got := w.of(1); got.State != spawner.Running || got.Ahead || w.containers() != 1 {
 				t.Errorf("clicked %v after the start: half an hour later %+v, %d containers", after, got, w.containers())

@@ -8,7 +8,8 @@ import (
 // SaveWorkspace replaces the row if its state, generation and being ahead are
 // still old's, else it is ErrStale. Its last activity never goes back. With
 // another state, what happened is noted in the same statement: a start that came
-// to its end, and the end of one in the log, with the spawner's word why.
+// to its end, if somebody waited for it, and the end of one in the log, with the
+// spawner's word why.
 func (s *Store) SaveWorkspace(ctx context.Context, old, w Workspace) error {
 	sql := saved + ` select count(*) from u`
 	if old.State != w.State {
@@ -39,7 +40,7 @@ const noted = `,
 	began as (
 		insert into workspace_starts (workspace_id, generation, course_id, queued_at, started_at, ready_at)
 		select id, generation, course_id, queued_at, started_at, ready_at from u
-		where $2 = 'starting' and $4 = 'running' and queued_at is not null and started_at is not null and ready_at > queued_at and not $16 -- nobody waited for one started ahead
+		where $2 = 'starting' and $4 = 'running' and not $16::boolean and queued_at is not null and started_at is not null and ready_at > queued_at and not $16 -- nobody waited for one started ahead
 		on conflict do nothing returning course_id, queued_at, ready_at),
 	took as (
 		select b.*, floor(ln(greatest(1, extract(epoch from b.ready_at - b.queued_at) * 1000)) / ln(1.05))::smallint as bucket from began b),
