@@ -19,7 +19,7 @@ type kind struct {
 	flags, repairs string // stands in one that staff must see; empty: there may be none
 
 	noWhy, noFigure bool // nothing is there for a person to read: 0 by itself
-	sameFigure      bool // what is left of the figure is alike in all of them
+	sameFigure      bool // what is left of the figure is alike in all of them, or as it was released
 	untouched       bool // opened, and left as it was
 	never           bool // not even opened
 	late            bool // handed in after the due time
@@ -90,7 +90,7 @@ func kinds() []kind {
 			w.save(firstName, []byte("<<<<<<< HEAD\n{\"cells\": \n=======\n"))
 		}},
 		{name: "empty file", count: 2, points: [3]float64{0, 0, 3}, noWhy: true, repairs: "The file is damaged", do: func(w *work) { w.save(firstName, nil) }},
-		{name: "no cells", count: 2, noWhy: true, repairs: "had been deleted", do: func(w *work) {
+		{name: "no cells", count: 2, noWhy: true, sameFigure: true, repairs: "had been deleted", do: func(w *work) {
 			setCells(w.first, nil)
 			setCells(w.other, nil)
 			w.again()

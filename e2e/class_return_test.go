@@ -16,16 +16,20 @@ func (r *real220) giveBack() {
 	p, t, ctx := r.teacher, r.p.t, context.Background()
 	handed := r.countOf(func(k kind) bool { return !k.never })
 	p.goTo(projectPath + "/feedback")
+	p.seeText(fmt.Sprintf("%d of these %d have no feedback page", handed, handed))
 	began := time.Now()
 	p.click(`//button[contains(., "Make feedback")][not(contains(., "selected"))]`)
 	patient(t, "the feedback pages", 5*time.Minute, func() bool {
 		counts, err := r.FeedbackCounts(ctx, r.assignment.ID)
-		return err == nil && counts.Ready == handed
+		return err == nil && counts.Ready == handed && counts.Unmade == 0
 	})
 	took := time.Since(began)
 	t.Logf("feedback: %d pages in %v, %.0f a second; %s", 2*handed, took.Round(100*time.Millisecond), float64(2*handed)/took.Seconds(), load())
 	p.goTo(projectPath + "/feedback")
 	p.seeText(fmt.Sprintf("Return all ready (%d)", handed))
+	if strings.Contains(p.text("body"), "no feedback page") {
+		t.Error("with everybody's pages made it still says that some have none")
+	}
 	p.looks("c14-feedback")
 	p.calm()
 	began = time.Now()

@@ -27,7 +27,7 @@ func TestAClassOf220FromRosterToFeedback(t *testing.T) {
 	for i := range r.pupils {
 		r.byLogin[r.pupils[i].login] = &r.pupils[i]
 	}
-	r.p = launch(t, "LECTERN_GRADING_CELL_TIME=10s", "LECTERN_GRADING_MEMORY=512MiB")
+	r.p = launch(t, "LECTERN_GRADING_CELL_TIME=20s", "LECTERN_GRADING_MEMORY=512MiB")
 	r.browser = chromium(t)
 	r.teacher = visitor(t, r.browser, r.p.url(), "instructor")
 	r.teacher.signIn()

@@ -33,9 +33,7 @@ func (s *Site) feedbackPage(w http.ResponseWriter, r *http.Request, status int, 
 	page := views.FeedbackView{Page: s.assignmentFrame(r, "Feedback", "feedback"), Errors: errs, FilesError: errorOf(errs, "files"), Upload: base,
 		Return: returnPath(c, a), Withdraw: withdrawPath(c, a), Students: counts.Students, Ready: counts.Ready, Marks: marksPath(c, a),
 		Figures: feedbackFigures(counts), Filter: feedbackFilter(base, q), ReturnAll: returnConfirm(v, counts)}
-	if counts.Unfinished > 0 {
-		page.Unfinished = unfinishedText(counts)
-	}
+	page.Warnings = beforeReturn(counts)
 	for _, h := range []struct{ key, text string }{{"", "Student"}, {"staged", "Ready"}, {"returned", "Returned"}} {
 		page.Heads = append(page.Heads, links.head(h.key, h.text, q.Sort, q.Down, false))
 	}
@@ -132,15 +130,21 @@ func returnConfirm(v *visit, counts store.FeedbackCounts) views.ConfirmView {
 		Keeps:  "Who has nothing ready is left out. You can withdraw what you returned, but not make anybody forget it.",
 		Button: "Return to " + plural(ready, "student"), Kind: "primary", Action: returnPath(c, a), Back: feedbackPath(c, a),
 		Fields: []views.Option{{Value: "all", Text: "ready"}}}
-	if counts.Unfinished > 0 {
-		confirm.Text = unfinishedText(counts) + " " + confirm.Text
+	for _, w := range beforeReturn(counts) {
+		confirm.Text = w + " " + confirm.Text
 	}
 	return confirm
 }
 
-// unfinishedText says that work is about to be returned before all of it is marked.
-func unfinishedText(c store.FeedbackCounts) string {
-	return fmt.Sprintf("%d of these %d have answers that are not marked yet. They would be shown the points they have so far, and those answers without any.", c.Unfinished, c.Ready)
+// beforeReturn is what one should know of what is ready before it is returned.
+func beforeReturn(c store.FeedbackCounts) (warnings []string) {
+	if c.Unfinished > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d of these %d have answers that are not marked yet. They would be shown the points they have so far, and those answers without any.", c.Unfinished, c.Ready))
+	}
+	if c.Unmade > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d of these %d have no feedback page, or none with their marks as they are now: they would be shown their points and comments alone. “Make feedback” makes the pages.", c.Unmade, c.Ready))
+	}
+	return warnings
 }
 
 // withdrawConfirm asks before feedback is taken out of students' sight.

@@ -88,6 +88,7 @@ func (s *Store) FeedbackTable(ctx context.Context, id course.AssignmentID, q Fee
 type FeedbackCounts struct {
 	Students, Ready, Returned, Seen int
 	Unfinished                      int // of those for whom some is ready, with answers still open
+	Unmade                          int // of them, for whose work nothing was made or uploaded that they do not have
 }
 
 // FeedbackCounts counts who has feedback and for whom some is ready.
@@ -95,6 +96,7 @@ func (s *Store) FeedbackCounts(ctx context.Context, id course.AssignmentID) (Fee
 	return one[FeedbackCounts](ctx, s.db, "assignment", feedbackTable+`
 		select count(*)::int as students, (count(*) filter (where staged_at is not null or newer))::int as ready,
 			(count(*) filter (where (staged_at is not null or newer) and open > 0))::int as unfinished,
+			(count(*) filter (where newer and staged_at is null and submitted))::int as unmade,
 			count(returned_at)::int as returned, count(seen_at)::int as seen from class`, id)
 }
 
