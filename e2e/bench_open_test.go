@@ -34,7 +34,7 @@ func BenchmarkOpen(b *testing.B) {
 	must(b, err)
 	defer engine.Close()
 	for b.Loop() {
-		var bare, same, cold, warm, second, ahead []time.Duration
+		var bare, same, cold, warm, second, ahead, opens, doors, answers []time.Duration
 		for range 5 {
 			bare = append(bare, bareStart(b))
 			same = append(same, sameStart(b, p, engine))
@@ -50,14 +50,14 @@ func BenchmarkOpen(b *testing.B) {
 			c.leave(b, []*client{who})
 
 			who.prestart(b, c)
-			began = time.Now()
-			who.status(b)
-			ahead = append(ahead, time.Since(began))
+			o, d, a := who.statusOf(b, firstSteps)
+			ahead = append(ahead, o+d+a)
+			opens, doors, answers = append(opens, o), append(doors, d), append(answers, a)
 			c.leave(b, []*client{who})
 		}
 		floor := min(median(bare), median(same))
-		b.Logf("medians of %d: create, start and boot %v, of Lectern's own container %v; Open cold %v, running %v, second assignment %v, started ahead %v",
-			len(cold), median(bare), median(same), median(cold), median(warm), median(second), median(ahead))
+		b.Logf("medians of %d: create, start and boot %v, of Lectern's own container %v; Open cold %v, running %v, second assignment %v, started ahead %v: click %v, door %v, Jupyter %v",
+			len(cold), median(bare), median(same), median(cold), median(warm), median(second), median(ahead), median(opens), median(doors), median(answers))
 		b.ReportMetric(ms(median(cold)), "cold-ms")
 		b.ReportMetric(ms(floor), "floor-ms")
 		b.ReportMetric(ms(median(warm)), "running-ms")
@@ -76,20 +76,29 @@ func (c *client) status(b *testing.B) {
 	}
 }
 
-// statusOf does so by another assignment, whose workspace runs.
-func (c *client) statusOf(b *testing.B, assignment string) {
+// statusOf does so by an assignment whose workspace runs, and says how long each
+// step took: the click's answer, the way through the door of the workspace's host,
+// and Jupyter's answer.
+func (c *client) statusOf(b *testing.B, assignment string) (open, door, answer time.Duration) {
 	b.Helper()
+	began := time.Now()
 	got := c.mustPost(assignment+"/open", nil)
-	for got.status/100 == 3 && !strings.Contains(got.location, "/lab/tree/") || strings.Contains(got.location, "/workspaces/") {
+	open = time.Since(began)
+	for range 5 {
+		if got.status/100 != 3 || strings.Contains(got.location, "/lab/tree/") && !strings.Contains(got.location, "?") {
+			break
+		}
 		to, err := got.at.Parse(got.location)
 		must(b, err)
 		got = c.mustGet(to.String())
 	}
+	door = time.Since(began) - open
 	to, err := got.at.Parse(got.location)
 	must(b, err)
 	if got := c.mustGet(origin(to) + "/api/status"); got.status != http.StatusOK {
 		b.Fatalf("/api/status: %d %.300s", got.status, got.body)
 	}
+	return open, door, time.Since(began) - open - door
 }
 
 // bareStart is what the engine alone takes until Jupyter answers.
