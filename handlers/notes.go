@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -95,6 +96,7 @@ func (w *Work) notes(rw http.ResponseWriter, r *http.Request, id string) {
 			return
 		}
 		type note struct {
+			Key     string `json:"key"` // the same while it says the same
 			Text    string `json:"text"`
 			From    string `json:"from"`
 			MayStay bool   `json:"may_stay"`
@@ -103,7 +105,7 @@ func (w *Work) notes(rw http.ResponseWriter, r *http.Request, id string) {
 		out := []note{}
 		for _, n := range found {
 			v := noteView(n, time.Now())
-			out = append(out, note{v.Text, v.From, v.MayStay, v.Workspace != ""})
+			out = append(out, note{fmt.Sprint(n.Text, n.Why, n.At.Unix()), v.Text, v.From, v.MayStay, v.Workspace != ""})
 		}
 		rw.Header().Set("Content-Type", "application/json")
 		rw.Header().Set("Cache-Control", "no-store")

@@ -133,6 +133,9 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Prestart = h.cfg.Prestart > 0
 	web.Assets = h.assets
 	web.IdleAfter, web.MaxAge, web.WarnBefore = h.cfg.IdleAfter, h.cfg.MaxAge, spawner.DefaultPolicy.WarnBefore
+	if err := h.writeLabNotes(); err != nil {
+		h.log.Warn("JupyterLab will not show announcements and warnings", "error", err)
+	}
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := listen(h.cfg.Listen)

@@ -81,10 +81,10 @@ func (h *house) plan(ctx context.Context, row spawner.Row) (spawner.Plan, error)
 	return spawner.Plan{
 		User: strconv.Itoa(workspaceUID) + ":" + strconv.Itoa(workspaceGID),
 		Home: m.Home,
-		Mounts: []container.Mount{
+		Mounts: append([]container.Mount{
 			{From: m.Release, To: container.HomeDir + "/release"},
 			{From: m.Feedback, To: container.HomeDir + "/feedback"},
-		},
+		}, h.labMounts()...),
 		Limits: container.Limits{Memory: h.cfg.Memory, CPUs: h.cfg.CPUs},
 	}, nil
 }
