@@ -6,9 +6,26 @@ import (
 	"strconv"
 	"strings"
 
+	"lectern/spawner"
 	"lectern/store"
 	"lectern/views"
 )
+
+// ends say why a workspace ended, by the spawner's word; another word stands for
+// itself.
+var ends = map[spawner.Reason]string{
+	spawner.Idle: "nothing happened in it", spawner.TooOld: "it had reached its longest time", spawner.ByStudent: "by its student",
+	spawner.ByStaff: "by the staff", spawner.Discarded: "the copy was discarded", spawner.Unused: "started ahead, and nobody opened it",
+	spawner.QuitSelf: "JupyterLab was shut down", spawner.OutOfMem: "out of memory", spawner.Crashed: "it crashed", spawner.Gone: "it was gone from its machine",
+}
+
+// endText is the detail of a line, as people read it.
+func endText(l store.ActivityLine) string {
+	if l.Verb == "workspace ended" {
+		return cmp.Or(ends[spawner.Reason(l.Detail)], l.Detail)
+	}
+	return l.Detail
+}
 
 const activityPage = 100 // lines at a time
 
@@ -49,7 +66,7 @@ func (s *Site) activity(w http.ResponseWriter, r *http.Request) error {
 		p.Newest = asking(base, ask, "before", "")
 	}
 	for _, l := range lines {
-		row := views.ActivityRow{At: when(l.At, s.Now(), v.course.Location()), Who: cmp.Or(l.ActorName, l.Actor, "Lectern"), Verb: l.Verb, Detail: l.Detail}
+		row := views.ActivityRow{At: when(l.At, s.Now(), v.course.Location()), Who: cmp.Or(l.ActorName, l.Actor, "Lectern"), Verb: l.Verb, Detail: endText(l)}
 		if l.Actor != "" {
 			row.WhoURL = asking(base, ask, "who", l.Actor, "before", "")
 		}

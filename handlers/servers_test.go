@@ -64,7 +64,7 @@ func TestServersShowWhatWorkspacesUse(t *testing.T) {
 		if a < 0 || b < 0 || (a < b) != (first == "The student ") {
 			t.Errorf("%s begins with the wrong one, want %s", sort, first)
 		}
-		for _, want := range []string{"node-a", "50 %", "105 MB of 1.1 GB", "together 419 MB", `aria-sort=`} {
+		for _, want := range []string{"node-a", "50 %", "104.9 MB of 1.1 GB", "together 419.4 MB", `aria-sort=`} {
 			if !strings.Contains(html, want) {
 				t.Errorf("%s: the page lacks %q", sort, want)
 			}
