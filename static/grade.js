@@ -18,6 +18,7 @@ const content = (f) => {
 let saved = "";
 let running = Promise.resolve(true);
 let timer = 0;
+let busy = 0; // saves on their way
 
 function errors(found) {
   const f = form();
@@ -50,7 +51,15 @@ function show(now) {
   if (here) here.querySelector(".num").textContent = now.mark;
   for (const sign of document.querySelectorAll("[data-verdict] .mark, .queue [aria-current] .mark")) sign.outerHTML = now.sign;
   document.querySelector("[data-group]").innerHTML = now.group;
+  for (const a of document.querySelectorAll("[data-group] a")) {
+    const row = document.querySelector(`.queue a[href="${CSS.escape(a.getAttribute("href"))}"]`);
+    if (!row) continue;
+    row.querySelector(".mark").outerHTML = a.querySelector(".mark").outerHTML;
+    row.querySelector(".num").textContent = a.parentElement.querySelector(".num").textContent;
+  }
   document.querySelector("[data-left]").textContent = now.left;
+  const bar = document.querySelector(".queue progress"), left = parseInt(now.left, 10);
+  if (bar && left >= 0) bar.value = bar.max - left;
   status("saved", now.status);
 }
 
@@ -87,7 +96,8 @@ async function send() {
 // save waits for what is on its way: each form must know the event before it.
 function save() {
   clearTimeout(timer);
-  running = running.then(send, send);
+  busy++;
+  running = running.then(send, send).finally(() => busy--);
   return running;
 }
 
@@ -155,7 +165,12 @@ document.addEventListener("submit", async (event) => {
       event.preventDefault();
       saved = ""; // pressed, it is sent again whatever was said
       save();
+    } else if (busy > 0 && !f.dataset.native) {
+      event.preventDefault(); // after the save on its way, or the mark would be in conflict with itself
+      event.stopImmediatePropagation();
+      running.then(() => { if (!f.dataset.native) f.requestSubmit(event.submitter); });
     } else {
+      clearTimeout(timer);
       saved = content(f);
     }
     return;
