@@ -316,6 +316,9 @@ func (g *Graded) found() store.RunFound {
 		}
 		for _, m := range nb.Marks {
 			if !m.Kind.Scored() {
+				for _, text := range m.Flags { // tests beside it score the answer, a person looks at it
+					flag(name, m.GradeID+": "+text)
+				}
 				continue
 			}
 			res := store.RunResult{Notebook: name, Question: m.GradeID, Position: at[m.GradeID], Points: m.Points, Max: m.Max,
