@@ -65,8 +65,10 @@ func (s *Site) showRubric(w http.ResponseWriter, r *http.Request, status int, er
 	if number > 0 {
 		page.Paper = strconv.Itoa(number)
 	}
+	// What came from the marking screen is one new item: the others stand as they are.
+	adding := r.PostFormValue("act") == "add"
 	fill := func(it *views.RubricItemView) {
-		if errs != nil {
+		if errs != nil && (it.ID == "new" || !adding) {
 			it.Text, it.Points = r.PostFormValue("text."+it.ID), r.PostFormValue("points."+it.ID)
 			it.TextError, it.PointsError = errs["text-"+it.ID], errs["points-"+it.ID]
 			for _, f := range []string{"text-" + it.ID, "points-" + it.ID} {
