@@ -52,7 +52,7 @@ func (s *Site) showReleaseSettings(w http.ResponseWriter, r *http.Request, statu
 	codes := maps.Clone(notebook.CodeStubs)
 	maps.Copy(codes, p.CodeStubs)
 	for _, language := range slices.Sorted(maps.Keys(codes)) {
-		f := views.FieldView{Name: "stub." + language, Label: "Solutions in " + language, Value: codes[language], Rows: 3, Optional: true, Error: errorOf(errs, "stub."+language)}
+		f := views.FieldView{Name: "stub." + language, Label: "Solutions in " + language, Value: codes[language], Rows: 3, Code: true, Optional: true, Error: errorOf(errs, "stub."+language)}
 		switch was, standard := notebook.CodeStubs[language]; {
 		case !standard:
 			f.Hint = "Leave it empty to take the language out."
@@ -65,7 +65,7 @@ func (s *Site) showReleaseSettings(w http.ResponseWriter, r *http.Request, statu
 		Hint: "Empty is nbgrader's “" + notebook.TextStub + "”."}
 	page.NewLanguage = views.FieldView{Name: "language", Label: "Another language", Value: r.PostFormValue("language"), Optional: true, Error: errorOf(errs, "language"),
 		Hint: "As the kernel names it in a notebook's metadata, such as julia."}
-	page.NewStub = views.FieldView{Name: "language_stub", Label: "Its text", Value: r.PostFormValue("language_stub"), Rows: 3, Optional: true, Error: errorOf(errs, "language_stub")}
+	page.NewStub = views.FieldView{Name: "language_stub", Label: "Its text", Value: r.PostFormValue("language_stub"), Rows: 3, Code: true, Optional: true, Error: errorOf(errs, "language_stub")}
 	return s.showStatus(w, r, status, views.ReleaseSettings(page))
 }
 
