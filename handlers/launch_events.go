@@ -44,7 +44,7 @@ func (s *Site) launchView(r *http.Request, row store.Workspace, next string, p s
 		Back: coursePath(v.course.Slug), BackText: v.course.Title,
 	}
 	out.Page.Scripts = append(out.Page.Scripts, "launch.js")
-	if p.Usual > 0 {
+	if p.Usual > 0 && p.Position == 0 {
 		out.Launch.Usual = "usually " + secondsText(p.Usual)
 	}
 	if slug := assignmentIn(next); slug != "" {

@@ -16,15 +16,18 @@ function launch(box) {
   const elapsed = box.querySelector("[data-launch-elapsed]");
   const ordinary = box.querySelector("[data-launch-usual]");
   let began = performance.now();
-  let usual = 0;
+  let usual = 0; // of a start, without the queue
+  let queued = 0; // so long in the queue until now
+  let whole = 0; // what it will take from the click, about
   let told = 0;
 
-  // Between events the bar moves by the usual time, but never to the end: only the server knows that it is ready.
+  // Between events the bar moves by the expected time, but never to the end: only the server knows that it is ready.
   const clock = setInterval(() => {
     const ms = performance.now() - began;
     elapsed.textContent = seconds(ms);
-    if (usual > 0) ordinary.textContent = ` · usually ${seconds(usual)}`;
-    if (usual > 0) bar.value = Math.max(told, Math.min(95, (100 * ms) / usual));
+    // Who had to wait in line has been told how long; what is usual would only puzzle.
+    ordinary.textContent = usual > 0 && queued < 1000 ? ` · usually ${seconds(usual)}` : "";
+    if (whole > 0) bar.value = Math.max(told, Math.min(95, (100 * ms) / whole));
   }, 200);
 
   const source = new EventSource(box.dataset.launch);
@@ -51,6 +54,12 @@ function launch(box) {
     if (e.state === "now") now.textContent = item.querySelector(".name").textContent;
     if (e.elapsed_ms >= 0) began = performance.now() - e.elapsed_ms;
     if (e.usual_ms > 0) usual = e.usual_ms;
+    if (e.position > 0) {
+      queued = Math.max(1000, e.elapsed_ms);
+      whole = e.wait_ms > 0 ? e.elapsed_ms + e.wait_ms : 0;
+    } else if (usual > 0) {
+      whole = queued + usual;
+    }
     if (e.percent >= 0) bar.value = told = Math.max(told, e.percent);
   });
 
