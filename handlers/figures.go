@@ -82,7 +82,7 @@ func crowdChart(over span, from, now time.Time, loc *time.Location, crowds []sto
 	for i := 0; i < steps; i += over.every {
 		c.Below = append(c.Below, views.Mark{At: across(i, steps), Text: strings.TrimSuffix(from.Add(time.Duration(i)*over.step).In(loc).Format(shortMark(over.mark)), " 00:00")})
 	}
-	top := niceTop(float64(most))
+	top := max(4, niceTop(float64(most))) // people are whole
 	c.Lines = []views.ChartLine{{Name: "with a workspace", Kind: "first", Points: polyline(people, steps, top)}, {Name: "active within five minutes", Kind: "second", Points: polyline(active, steps, top)}}
 	c.Beside = besides(top, func(n float64) string { return fmt.Sprintf("%.0f", n) })
 	c.Empty = most == 0
