@@ -167,7 +167,11 @@ func (s *Spawner) look(d *driver, row Row) Seen {
 	s.fill(&seen, row, c)
 	p := s.policy.of(row)
 	first := sooner(p.KernelsAfter, p.IdleAfter)
-	quiet := first > 0 && s.now().Sub(seen.ActiveAt) > first/2
+	ask := first / 2
+	if p.IdleAfter > 0 {
+		ask = min(ask, p.IdleAfter-p.WarnBefore) // a long warning must not come late
+	}
+	quiet := first > 0 && s.now().Sub(seen.ActiveAt) > ask
 	if row.State == Running && seen.Mine && seen.Phase == container.Up && seen.Contact == container.Reached && quiet {
 		if a, err := s.jupyter.Activity(s.life, Target{c.Addr, row.Token}); err == nil {
 			seen.Asked, seen.Busy, seen.Kernels = true, a.Busy, a.Kernels
