@@ -36,9 +36,9 @@ func noteView(n store.Note, now time.Time) views.NoteView {
 		v.Workspace, v.MayStay = n.Workspace, spawner.Reason(n.Why) == spawner.Idle
 		at := n.At.In(c.Location()).Format("15:04")
 		if v.MayStay {
-			v.Text = "Nothing has happened in your workspace for a while. It will be stopped at " + at + ", in " + lasting(max(time.Minute, n.At.Sub(now))) + ". Save your work."
+			v.Text = "Nothing has happened in your workspace for a while. It will be stopped at " + at + ", in " + lasting(max(time.Minute, n.At.Sub(now).Round(time.Minute))) + ". Save your work."
 		} else {
-			v.Text = "Your workspace has reached the longest time it may run. It will be stopped at " + at + ", in " + lasting(max(time.Minute, n.At.Sub(now))) + ". Save your work; you can start it again."
+			v.Text = "Your workspace has reached the longest time it may run. It will be stopped at " + at + ", in " + lasting(max(time.Minute, n.At.Sub(now).Round(time.Minute))) + ". Save your work; you can start it again."
 		}
 	}
 	return v
