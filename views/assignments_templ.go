@@ -101,7 +101,7 @@ func StaffCourse(v StaffCourseView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if v.Regrades != "" {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p><a href=\"")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p class=\"waiting\"><a href=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
