@@ -26,6 +26,10 @@ func (s *Site) memberMarksPage(w http.ResponseWriter, r *http.Request, status in
 	if err != nil {
 		return err
 	}
+	sums, err := s.Store.Totals(r.Context(), v.assignment.ID, []course.MemberID{v.subject.ID})
+	if err != nil {
+		return err
+	}
 	c, a := v.course.Slug, v.assignment.Slug
 	name := cmp.Or(v.subject.Name, v.subject.Login)
 	page := views.MemberMarksView{Page: s.assignmentFrame(r, name, "marks"), Name: name, Login: v.subject.Login, Section: v.subject.Section,
@@ -33,6 +37,9 @@ func (s *Site) memberMarksPage(w http.ResponseWriter, r *http.Request, status in
 	for _, m := range now {
 		page.Row = s.markRow(v, m)
 		page.Shown = shownText(m)
+		if sum := sums[m.MemberID]; sum.Whole == nil {
+			page.Row.Sum = formatRounded(sum.Points())
+		}
 	}
 	if typed != nil {
 		event := page.Row.Event // the next try is made from what is shown now
