@@ -14,10 +14,15 @@ import (
 // gradeWords name the states of a question.
 var gradeWords = map[string]string{
 	"needs": "Needs grading", "stale": "Marked before newer work came in", "waiting": "Tests have not run", "auto": "Passed the tests",
-	"failed": "Failed tests", "marked": "Marked", "overridden": "Marked over the tests", "excused": "Excused", "missing": "Nothing handed in",
+	"failed": "Failed tests", "empty": "No response", "marked": "Marked", "overridden": "Marked over the tests", "excused": "Excused", "missing": "Nothing handed in",
 }
 
-func gradeState(state string) views.GradeState {
+// gradeState is the state of a question of a kind. What no test looks at earns less
+// than full points by itself only where nothing was written.
+func gradeState(state, kind string) views.GradeState {
+	if state == "failed" && kind != "tests" {
+		state = "empty"
+	}
 	return views.GradeState{State: state, Word: gradeWords[state]}
 }
 
@@ -78,8 +83,8 @@ func (s *Site) gradeGrid(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Pages = links.pages(n, total)
 	page.Figures = gradeFigures(questions, handed)
-	for _, state := range []string{"needs", "stale", "waiting", "auto", "failed", "marked", "overridden", "excused", "missing"} {
-		page.Legend = append(page.Legend, gradeState(state))
+	for _, state := range []string{"needs", "stale", "waiting", "auto", "failed", "empty", "marked", "overridden", "excused", "missing"} {
+		page.Legend = append(page.Legend, gradeState(state, "tests"))
 	}
 	return s.show(w, r, views.GradeGrid(page))
 }
@@ -190,7 +195,7 @@ func gradeGridRow(v *visit, g store.GradeRow, questions []store.GradeQuestion, a
 		if !ok {
 			cell = store.GradeCell{QuestionKey: q.QuestionKey, State: "missing"}
 		}
-		out := views.GradeGridCell{GradeState: gradeState(cell.State), Mark: formatRounded(cell.Points), Flagged: cell.Flagged}
+		out := views.GradeGridCell{GradeState: gradeState(cell.State, cell.Kind), Mark: formatRounded(cell.Points), Flagged: cell.Flagged}
 		if cell.Extra > 0 && cell.Points != nil {
 			out.Extra = "+" + pointsText(cell.Extra)
 		}

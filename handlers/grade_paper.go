@@ -159,7 +159,7 @@ func (s *Site) fillQueue(r *http.Request, rd *reading, page *views.GradeView) er
 	}
 	if rd.by == "" {
 		for _, q := range queue {
-			page.Queue = append(page.Queue, views.GradeQueueRow{GradeState: gradeState(q.State), Text: paperName(&q.Number, q.Login, q.Name, rd.anonymous),
+			page.Queue = append(page.Queue, views.GradeQueueRow{GradeState: gradeState(q.State, rd.mark.Kind), Text: paperName(&q.Number, q.Login, q.Name, rd.anonymous),
 				Mark: formatRounded(q.Points), URL: gradeAt(c, a, q.Number, rd.key, ""), Current: q.Number == rd.paper.Number, Held: q.Held})
 		}
 		return nil
@@ -173,7 +173,7 @@ func (s *Site) fillQueue(r *http.Request, rd *reading, page *views.GradeView) er
 		if cell.State != "needs" && cell.State != "stale" && cell.State != "waiting" {
 			page.Done++
 		}
-		page.Queue = append(page.Queue, views.GradeQueueRow{GradeState: gradeState(cell.State), Text: cell.Question, Sub: cell.Notebook, Mark: formatRounded(cell.Points),
+		page.Queue = append(page.Queue, views.GradeQueueRow{GradeState: gradeState(cell.State, cell.Kind), Text: cell.Question, Sub: cell.Notebook, Mark: formatRounded(cell.Points),
 			URL: gradeAt(c, a, rd.paper.Number, cell.QuestionKey, rd.by), Current: cell.QuestionKey == rd.key})
 	}
 	last := len(rd.cells) - 1
@@ -250,7 +250,7 @@ func (s *Site) fillAnswer(r *http.Request, rd *reading, page *views.GradeView) e
 // gradeForm is the mark as it is, ready to be changed.
 func (s *Site) gradeForm(v *visit, rd *reading, rubric course.Rubric, saved []store.SavedComment) views.GradeForm {
 	m := rd.mark
-	f := views.GradeForm{GradeState: gradeState(m.State), Action: paperPath(v.course.Slug, v.assignment.Slug, rd.paper.Number), Event: strconv.FormatInt(m.Event(), 10),
+	f := views.GradeForm{GradeState: gradeState(m.State, m.Kind), Action: paperPath(v.course.Slug, v.assignment.Slug, rd.paper.Number), Event: strconv.FormatInt(m.Event(), 10),
 		Mark: formatRounded(m.Points), Max: pointsText(m.Max), Auto: formatRounded(m.Auto), Mode: rubric.Mode, AskReason: m.Auto != nil,
 		Excused: m.Excused(), Flagged: m.Flagged, Errs: map[string]string{}}
 	if m.TestReason != nil {
@@ -309,7 +309,7 @@ func itemPoints(mode string, p float64) string {
 // paper has one of its own already.
 func fillGroup(v *visit, rd *reading, group []store.GroupMember, page *views.GradeView) {
 	for _, g := range group {
-		page.Group = append(page.Group, views.GradeGroupRow{GradeState: gradeState(g.State), Text: paperName(&g.Number, g.Login, g.Name, rd.anonymous), Mark: formatRounded(g.Points),
+		page.Group = append(page.Group, views.GradeGroupRow{GradeState: gradeState(g.State, rd.mark.Kind), Text: paperName(&g.Number, g.Login, g.Name, rd.anonymous), Mark: formatRounded(g.Points),
 			URL: gradeAt(v.course.Slug, v.assignment.Slug, g.Number, rd.key, rd.by), Number: strconv.Itoa(g.Number), Together: g.Together, Own: !g.Follows()})
 		if g.Follows() {
 			page.Form.Together++

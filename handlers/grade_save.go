@@ -215,13 +215,13 @@ func (s *Site) sendSaved(w http.ResponseWriter, r *http.Request, rd *reading, to
 		return err
 	}
 	var sign, list, comment strings.Builder
-	if err := errors.Join(views.GradeMark(gradeState(m.State)).Render(ctx, &sign), views.GradeGroup(page).Render(ctx, &list)); err != nil {
+	if err := errors.Join(views.GradeMark(gradeState(m.State, m.Kind)).Render(ctx, &sign), views.GradeGroup(page).Render(ctx, &list)); err != nil {
 		return err
 	}
 	if m.Comment != nil && strings.TrimSpace(*m.Comment) != "" {
 		comment.Write(s.Render.Markdown(*m.Comment))
 	}
-	return sendJSON(w, http.StatusOK, map[string]any{"event": strconv.FormatInt(m.Event(), 10), "word": gradeWords[m.State], "sign": sign.String(),
+	return sendJSON(w, http.StatusOK, map[string]any{"event": strconv.FormatInt(m.Event(), 10), "word": gradeState(m.State, m.Kind).Word, "sign": sign.String(),
 		"mark": formatRounded(m.Points), "comment": comment.String(), "group": list.String(), "left": left,
 		"status": strings.TrimSuffix(savedText(together), ".") + ", " + s.Now().In(v.course.Location()).Format(time.TimeOnly)})
 }
