@@ -10,7 +10,7 @@ run: ## set up, build, start with a demo course
 test: ## everything: unit, Postgres, Docker, browser
 	@exec deploy/test
 
-chaos: ## what takes minutes: machines that die, partitions, managers that restart, a rush of 220
+chaos: ## what takes minutes: machines that die, partitions, managers that restart, a rush and a class of 220
 	@deploy/setup test
 	go test -tags chaos -run '^TestChaos' -count=1 -timeout 20m ./spawner/container/swarmtest
 	go test -tags chaos -run '^TestChaos' -count=1 -timeout 20m -v ./e2e

@@ -11,7 +11,7 @@ import (
 )
 
 // autograde asks for everybody's tests on the page, and watches it move.
-func (r *real220) autograde() {
+func (r *realClass) autograde() {
 	p, t := r.teacher, r.p.t
 	p.goTo(projectPath + "/runs")
 	p.seeText("Only when somebody asks.")
@@ -44,7 +44,7 @@ func (r *real220) autograde() {
 	p.calm()
 }
 
-func (r *real220) runCounts() store.RunCounts {
+func (r *realClass) runCounts() store.RunCounts {
 	counts, err := r.RunCounts(context.Background(), r.assignment.ID, false)
 	must(r.p.t, err)
 	return counts
@@ -52,7 +52,7 @@ func (r *real220) runCounts() store.RunCounts {
 
 // checkRuns holds every student's tests, and what staff are told about the work,
 // against what the student did.
-func (r *real220) checkRuns() {
+func (r *realClass) checkRuns() {
 	t := r.p.t
 	runs, err := r.RunTable(context.Background(), r.assignment.ID, store.RunQuery{})
 	must(t, err)
@@ -108,7 +108,7 @@ func show(p *float64) string {
 	return fmt.Sprint(*p)
 }
 
-func (r *real220) cells() map[string]map[question]gradeCell {
+func (r *realClass) cells() map[string]map[question]gradeCell {
 	rows, err := r.Pool().Query(context.Background(), `select u.login, c.notebook, c.question, c.state, c.auto, c.points
 		from grade_cells c join members m on m.id = c.member_id join users u on u.id = m.user_id where c.assignment_id = $1`, r.assignment.ID)
 	must(r.p.t, err)

@@ -22,7 +22,7 @@ import (
 
 // checkExports looks at the gradebook and holds every file that it gives to other
 // programs against what the class earned.
-func (r *real220) checkExports() {
+func (r *realClass) checkExports() {
 	p := r.teacher
 	p.goTo("/courses/demo/gradebook")
 	p.seeText(projectTitle)
@@ -43,7 +43,7 @@ func (r *real220) checkExports() {
 func (p pupil) points() float64 { return math.Round((p.earned()-p.lost())*100) / 100 }
 
 // table reads a CSV file by its header; a row is found by its key's column.
-func (r *real220) table(text, key string) map[string]map[string]string {
+func (r *realClass) table(text, key string) map[string]map[string]string {
 	r.p.t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "\ufeff"))).ReadAll()
 	must(r.p.t, err)
@@ -63,13 +63,13 @@ func (r *real220) table(text, key string) map[string]map[string]string {
 }
 
 // same compares one cell of an export, as a number.
-func (r *real220) same(where string, p pupil, got string, want float64) {
+func (r *realClass) same(where string, p pupil, got string, want float64) {
 	if v, err := strconv.ParseFloat(got, 64); err != nil || math.Abs(v-want) > 1e-9 {
 		r.p.t.Errorf("%s: %s (%s) has %q, want %v", where, p.login, p.kind.name, got, want)
 	}
 }
 
-func (r *real220) fetched(c *client, to string) string {
+func (r *realClass) fetched(c *client, to string) string {
 	got := c.mustGet(to)
 	if got.status != http.StatusOK {
 		r.p.t.Fatalf("%s: %d %.300s", to, got.status, got.body)
@@ -77,7 +77,7 @@ func (r *real220) fetched(c *client, to string) string {
 	return got.body
 }
 
-func (r *real220) checkNbgrader(c *client) {
+func (r *realClass) checkNbgrader(c *client) {
 	var own strings.Builder
 	for line := range strings.Lines(r.fetched(c, "/courses/demo/gradebook/nbgrader.csv")) {
 		if strings.HasPrefix(line, "assignment,") || strings.HasPrefix(line, project+",") {
@@ -100,14 +100,14 @@ func (r *real220) checkNbgrader(c *client) {
 	}
 }
 
-func (r *real220) checkMoodle(c *client) {
+func (r *realClass) checkMoodle(c *client) {
 	rows := r.table(r.fetched(c, "/courses/demo/gradebook/moodle.csv"), "Username")
 	for _, p := range r.pupils {
 		r.same("Moodle", p, rows[p.login][projectTitle], p.points())
 	}
 }
 
-func (r *real220) checkExcel(c *client) {
+func (r *realClass) checkExcel(c *client) {
 	f, err := excelize.OpenReader(strings.NewReader(r.fetched(c, "/courses/demo/gradebook/gradebook.xlsx")))
 	must(r.p.t, err)
 	defer f.Close()
@@ -128,7 +128,7 @@ func (r *real220) checkExcel(c *client) {
 }
 
 // checkCanvas fills a gradebook as Canvas exports it.
-func (r *real220) checkCanvas(c *client) {
+func (r *realClass) checkCanvas(c *client) {
 	column := projectTitle + " (4711)"
 	text := "Student,ID,SIS User ID,SIS Login ID,Section," + column + "\nPoints Possible,,,,,15\n"
 	for i, p := range r.pupils {
@@ -150,7 +150,7 @@ func (r *real220) checkCanvas(c *client) {
 
 // checkCourse downloads the whole course as nbgrader lays it out, and asks its
 // gradebook what nbgrader would.
-func (r *real220) checkCourse(c *client) {
+func (r *realClass) checkCourse(c *client) {
 	t := r.p.t
 	data := r.fetched(c, "/courses/demo/move/course.zip")
 	z, err := zip.NewReader(bytes.NewReader([]byte(data)), int64(len(data)))

@@ -16,14 +16,14 @@ import (
 // grader is a person who marks by keys, in a profile of their own.
 type grader struct {
 	*person
-	r      *real220
+	r      *realClass
 	handed map[question][]int // papers, in the order they were handed out
 	turns  []time.Duration    // from key to next paper
 }
 
 // markByTwo makes the rubric, finds identical answers, and lets two graders mark
 // until nothing is left.
-func (r *real220) markByTwo() {
+func (r *realClass) markByTwo() {
 	t := r.p.t
 	papers := r.papers()
 	p := r.teacher
@@ -75,7 +75,7 @@ func (r *real220) markByTwo() {
 }
 
 // marksOf is how many marks a person has to give in a question.
-func (r *real220) marksOf(q question) (n int) {
+func (r *realClass) marksOf(q question) (n int) {
 	for _, p := range r.pupils {
 		if _, ok := p.hand()[q]; ok {
 			n++
@@ -85,7 +85,7 @@ func (r *real220) marksOf(q question) (n int) {
 }
 
 // papers are the class by the numbers that hide their names.
-func (r *real220) papers() map[int]*pupil {
+func (r *realClass) papers() map[int]*pupil {
 	rows, err := r.Pool().Query(context.Background(), `select p.number, u.login from papers p join members m on m.id = p.member_id join users u on u.id = m.user_id
 		where p.assignment_id = $1`, r.assignment.ID)
 	must(r.p.t, err)
@@ -211,7 +211,7 @@ func (g *grader) byPoints(p *pupil) {
 
 // checkMarks holds everybody's marks against what the answers earn: none is lost,
 // none is left.
-func (r *real220) checkMarks() {
+func (r *realClass) checkMarks() {
 	t, p := r.p.t, r.teacher
 	cells := r.cells()
 	for _, x := range r.pupils {

@@ -12,7 +12,7 @@ import (
 )
 
 // giveBack makes everybody's feedback and returns it, in the browser.
-func (r *real220) giveBack() {
+func (r *realClass) giveBack() {
 	p, t, ctx := r.teacher, r.p.t, context.Background()
 	handed := r.countOf(func(k kind) bool { return !k.never })
 	p.goTo(projectPath + "/feedback")
@@ -47,7 +47,7 @@ func (r *real220) giveBack() {
 }
 
 // noSecretLeft looks for the hidden tests in everything that students were given.
-func (r *real220) noSecretLeft() {
+func (r *realClass) noSecretLeft() {
 	pages := 0
 	for _, dir := range []string{"feedback", "release"} {
 		err := filepath.WalkDir(filepath.Join(r.p.data, "courses", "demo", dir), func(path string, e fs.DirEntry, err error) error {
@@ -74,7 +74,7 @@ func (r *real220) noSecretLeft() {
 
 // pages is how many feedback pages there have to be: two for everybody who handed
 // something in, since a notebook that was not there is graded as missing.
-func (r *real220) pages() int { return 2 * r.countOf(func(k kind) bool { return !k.never }) }
+func (r *realClass) pages() int { return 2 * r.countOf(func(k kind) bool { return !k.never }) }
 
 // total is what the student's page says: "12.5 of 15 points".
 func (p pupil) total() string {
@@ -91,7 +91,7 @@ func plainly(p float64) string {
 
 // seeAsStudents lets students find what came back: one who saw nothing but
 // visible tests, in a window of a phone, and others by HTTP.
-func (r *real220) seeAsStudents() {
+func (r *realClass) seeAsStudents() {
 	t := r.p.t
 	phone := r.first(func(p pupil) bool { return p.kind.name == "right as far as one sees" && remarked(p.figure) })
 	s := visitor(r.t(), r.browser, r.p.url(), phone.login)
@@ -130,7 +130,7 @@ func (r *real220) seeAsStudents() {
 	}
 }
 
-func (r *real220) first(is func(pupil) bool) *pupil {
+func (r *realClass) first(is func(pupil) bool) *pupil {
 	for i := range r.pupils {
 		if is(r.pupils[i]) {
 			return &r.pupils[i]

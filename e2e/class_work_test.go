@@ -99,15 +99,19 @@ func figureText(n int) string {
 	return fmt.Sprintf("for rate in (0.1, 0.2, 0.3):\n    plt.plot(growth(1, rate, %d), label=str(rate))\nplt.legend();", 10+n)
 }
 
-// class220 is the class: how many there are of each kind is fixed, who is of which
-// follows from the seed.
-func class220(seed uint64) (all []pupil) {
+// classOf is the class, or one in so many of each kind and at least one: how many
+// there are is fixed, who is of which kind follows from the seed. Somebody of each
+// kind has a remark at the figure, if there can be one.
+func classOf(seed uint64, part int) (all []pupil) {
 	r := rand.New(rand.NewPCG(seed, 220))
 	for _, k := range kinds() {
-		for range k.count {
+		for n := range (k.count + part - 1) / part {
 			p := pupil{kind: k, why: r.IntN(whyAnswers), figure: r.IntN(figureAnswers)}
-			if k.sameFigure {
+			switch {
+			case k.sameFigure:
 				p.figure = 0
+			case n == 0:
+				p.figure = 1
 			}
 			all = append(all, p)
 		}
