@@ -10,7 +10,8 @@ import (
 // stop appear inside JupyterLab, as its own notifications, and "I'm still here"
 // keeps the workspace; the page of servers shows what it uses.
 func TestJupyterLabShowsWhatLecternSays(t *testing.T) {
-	program := launch(t, "LECTERN_IDLE_AFTER=6m")
+	t.Parallel()
+	program := launch(t, "LECTERN_IDLE_AFTER=5m20s") // and five minutes before that the warning
 	site := program.url()
 	browser := chromium(t)
 	teacher := visitor(t, browser, site, "instructor")
@@ -32,21 +33,21 @@ func TestJupyterLabShowsWhatLecternSays(t *testing.T) {
 		for deadline := time.Now().Add(limit); p.eval(`String(`+expression+`)`) != "true"; time.Sleep(500 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				p.shoot("failed-notes")
-				t.Fatalf("%s: no %s within %v at %s", p.name, what, limit, p.where())
+				t.Fatalf("%s: no %s within %v at %s, which shows:\n%s", p.name, what, limit, p.where(), p.text("body"))
 			}
 		}
 	}
 	within(time.Minute, student, "announcement", `document.body.innerText.includes("The lab ends at six")`)
 	student.shoot("24-jupyterlab-announcement")
 
-	within(time.Minute, teacher, "reading", `document.querySelector("#servers .meter progress")?.value > 0 && /\d %/.test(document.querySelector("#servers").innerText)`)
+	within(time.Minute, teacher, "reading", `document.querySelector("#servers .memory progress")?.value > 0 && /\d %/.test(document.querySelector("#servers").innerText)`)
 	within(time.Minute, teacher, "tab", `document.querySelector('#servers td[data-label="Tabs"]')?.innerText === "1"`)
 	teacher.looks("24-servers")
 	teacher.calm()
 	teacher.click(`//button[contains(., "Withdraw")]`)
 	within(time.Minute, student, "withdrawal", `!document.body.innerText.includes("The lab ends at six")`)
 
-	// Nobody types: a minute after the last sign of life the stop is announced.
+	// Nobody types: soon after the last sign of life the stop is announced.
 	within(4*time.Minute, student, "warning", `document.body.innerText.includes("It will be stopped at")`)
 	student.shoot("25-jupyterlab-warning")
 	other := visitor(t, browser, site, "student1")

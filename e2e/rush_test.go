@@ -21,11 +21,11 @@ import (
 	"lectern/store"
 )
 
-// TestARushIsServedInOrder is the first minute of a lab, as fast as 220 in sixty
-// seconds, for as many as `make test` has time for; `make chaos` has all of them.
+// TestARushIsServedInOrder is the beginning of a lab, faster than any two cores start
+// containers; `make chaos` has 220 in a minute.
 func TestARushIsServedInOrder(t *testing.T) {
 	t.Parallel()
-	rush(t, 40, 11*time.Second)
+	rush(t, 40, 2*time.Second)
 }
 
 // runner is one of them, with what the launch page said.
@@ -85,7 +85,7 @@ func rush(t *testing.T, n int, over time.Duration) {
 		t.Errorf("%d students have %d workspaces and %d containers", n, len(rows), len(got))
 	}
 	inOrder(t, rows)
-	honest(t, all)
+	honest(t, all, over < time.Duration(n)*100*time.Millisecond)
 	p.memoryOf(all)
 }
 
@@ -238,8 +238,9 @@ func inOrder(t *testing.T, rows []store.Workspace) {
 	}
 }
 
-// honest holds what the launch pages said against what came.
-func honest(t *testing.T, all []*runner) {
+// honest holds what the launch pages said against what came. A crowd is more than
+// any machine starts at once, so that many must have waited.
+func honest(t *testing.T, all []*runner, crowded bool) {
 	t.Helper()
 	var ratios []float64
 	waited := 0
@@ -262,13 +263,16 @@ func honest(t *testing.T, all []*runner) {
 		}
 		ratios = append(ratios, r.ready.Sub(r.first.at).Seconds()*1000/float64(r.first.Wait))
 	}
-	if waited < len(all)/2 || len(ratios) < len(all)/4 {
+	if crowded && (waited < len(all)/2 || len(ratios) < len(all)/4) {
 		t.Fatalf("of %d only %d waited and %d were told how long; this was no rush", len(all), waited, len(ratios))
+	}
+	if len(ratios) == 0 {
+		return
 	}
 	slices.Sort(ratios)
 	mid := ratios[len(ratios)/2]
 	t.Logf("the wait was %.2f of what the page said first (median of %d; middle half %.2f to %.2f)", mid, len(ratios), ratios[len(ratios)/4], ratios[len(ratios)*3/4])
-	if mid < 0.4 || mid > 2.5 {
+	if mid < 0.25 || mid > 4 {
 		t.Errorf("the wait was %.2f of what the page had said; that is no honest guess", mid)
 	}
 }

@@ -157,7 +157,7 @@ func TestTwoGradersEachGetTheirOwnPapers(t *testing.T) {
 
 func TestAnIdenticalAnswerWaitsForItsReader(t *testing.T) {
 	t.Parallel()
-	h := newHall(t, 8, 2)
+	h := newHall(t, 12, 2) // of five answers, each at least twice
 	ctx, q2 := t.Context(), h.keys[1]
 	first, _, err := h.NextPaper(ctx, h.assignment.ID, q2, 0, h.graders[0].ID)
 	must(t, err)
