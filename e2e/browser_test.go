@@ -94,8 +94,21 @@ func (p *person) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// goTo opens a page. A page that renews itself at that moment, as one does when the
+// work it shows is done, aborts the visit: a person would press again, and so does this.
 func (p *person) goTo(path string) {
 	p.t.Helper()
+	for range 3 {
+		ctx, cancel := context.WithTimeout(p.ctx, 60*time.Second)
+		err := chromedp.Do(ctx, chromedp.Navigate(p.site+path))
+		cancel()
+		if err == nil {
+			return
+		}
+		if !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			break
+		}
+	}
 	p.do("open "+path, chromedp.Navigate(p.site+path))
 }
 

@@ -1,8 +1,8 @@
 // Testsum reads `go test -json` and prints it for a person: a line for each
-// package as it ends, the output of what failed, and how many passed. The names
-// of what failed are appended to a file, for whoever prints the last lines. A
-// skipped test counts as failed: what a test needs, the
-// set-up installs.
+// package as it ends, the output of what failed, how many passed, and once more
+// what the failed tests complained of. The names of what failed are appended to a
+// file, for whoever prints the last lines. A skipped test counts as failed: what a
+// test needs, the set-up installs.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,11 +28,16 @@ type event struct {
 	Output     string
 }
 
+// complaint is a line a test or a panic wrote, rather than a server's log, which
+// makes a failed test's output long: only its end may have been kept.
+var complaint = regexp.MustCompile(`^\s*\w+_test\.go:\d+: |^panic: `)
+
 // summary collects until the end is known.
 type summary struct {
 	out    io.Writer
 	output map[string][]string // by package and test, dropped when it passes
 	failed []string
+	said   []string // complaints of what failed, for the end
 	tests  int
 	passed int
 }
@@ -158,8 +164,14 @@ func (s *summary) count(e event, passed bool) {
 
 // fail prints what was held back and remembers the name for the end.
 func (s *summary) fail(id, name string) {
+	said := 0
 	for _, line := range s.output[id] {
 		fmt.Fprint(s.out, "    ", line)
+		if complaint.MatchString(line) && said < 15 {
+			said++
+			line = strings.TrimSpace(line)
+			s.said = append(s.said, line[:min(len(line), 400)])
+		}
 	}
 	delete(s.output, id)
 	s.failed = append(s.failed, name)
@@ -169,6 +181,9 @@ func (s *summary) fail(id, name string) {
 // at all is a failure too.
 func (s *summary) end(took time.Duration) []string {
 	fmt.Fprintf(s.out, "\n%d of %d tests passed in %s\n", s.passed, s.tests, took.Round(time.Second))
+	for _, line := range s.said {
+		fmt.Fprintln(s.out, "    ", line)
+	}
 	var lines []string
 	for _, name := range s.failed {
 		lines = append(lines, "FAIL "+name)

@@ -51,3 +51,21 @@ func TestWhatFailedIsNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestComplaintsStandAtTheEnd(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	s := &summary{out: &out, output: map[string][]string{}}
+	err := s.read(strings.NewReader(`{"Action":"output","Package":"p","Test":"TestBad","Output":"    bad_test.go:7: two is not three\n"}
+{"Action":"output","Package":"p","Test":"TestBad","Output":"the server's log\n"}
+{"Action":"fail","Package":"p","Test":"TestBad"}
+{"Action":"fail","Package":"p"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.end(time.Second)
+	_, end, _ := strings.Cut(out.String(), "tests passed in")
+	if !strings.Contains(end, "bad_test.go:7: two is not three") || strings.Contains(end, "the server's log") {
+		t.Errorf("the end is:\n%s", end)
+	}
+}
