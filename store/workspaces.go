@@ -33,6 +33,12 @@ type Workspace struct {
 	ExpiresAt      time.Time
 	UpdatedAt      time.Time
 
+	// What it was given at this start; see SettleLimits. They are only read.
+	Memory  int64
+	CPUs    float64
+	PIDs    int64
+	Network course.Network
+
 	// The course's own times; 0 where the site's hold. They are only read.
 	IdleAfter    time.Duration
 	MaxAge       time.Duration
@@ -49,7 +55,7 @@ const never = `'0001-01-01 00:00:00+00'::timestamptz`
 var workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
 	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
 	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
-	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at,
+	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at, w.memory, w.cpus, w.pids, w.network,
 	` + courseTime("idle_after") + `, ` + courseTime("max_age") + `, ` + courseTime("warn_before") + `, ` + courseTime("kernels_after")
 
 // courseTime is one of the times of a workspace's course.
