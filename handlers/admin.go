@@ -37,7 +37,7 @@ func (s *Site) admin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := views.AdminView{Page: s.page(r, "Administration"), Action: adminPath + "/people", Servers: adminServersPath,
+	p := views.AdminView{Page: s.page(r, "Administration"), Action: adminPath + "/people", Servers: adminServersPath, Images: adminImagesPath,
 		Filter:   views.FilterView{URL: adminPath, Query: text, Search: "Login, name or e-mail", Selects: []views.FieldView{{Name: "state", Label: "Who", Options: adminStates(state)}}},
 		Versions: []views.Definition{{Term: "Lectern", Text: buildVersion()}, {Term: "Schema", Text: fmt.Sprint(schema)}, {Term: "Postgres", Text: server}}}
 	p.Page.Crumbs, p.Page.Width = []views.Crumb{{Text: "Administration"}}, "wide"

@@ -167,6 +167,10 @@ func (s *Site) assignmentSettings(w http.ResponseWriter, r *http.Request) error 
 
 func (s *Site) settingsForm(w http.ResponseWriter, r *http.Request, status int, errs []views.FieldError, a course.Assignment, grading store.RunSettings, regrades course.RegradeRule) error {
 	view := s.settingsView(r, errs, a)
+	var err error
+	if view.Image, err = s.imageChoice(r, a.Image, visitOf(r).assignment.Image, visitOf(r).course.Image, errs); err != nil {
+		return err
+	}
 	fillRunSettings(&view, grading, errs)
 	fillRegradeRule(&view, regrades, errs)
 	return s.showStatus(w, r, status, views.AssignmentSettings(view))
@@ -180,7 +184,7 @@ func (s *Site) confirmArchive(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) settingsView(r *http.Request, errs []views.FieldError, a course.Assignment) views.AssignmentSettingsView {
 	v := visitOf(r)
 	return views.AssignmentSettingsView{Page: s.assignmentFrame(r, "Settings", "settings"), Errors: errs,
-		Title: a.Title, TitleError: errorOf(errs, "title"), Image: a.Image, ImageError: errorOf(errs, "image"), CourseImage: v.course.Image,
+		Title: a.Title, TitleError: errorOf(errs, "title"),
 		Slug: v.assignment.Slug, Action: assignmentPart(v.course.Slug, v.assignment.Slug, "settings"),
 		ArchiveURL: assignmentPart(v.course.Slug, v.assignment.Slug, "archive"), Released: v.assignment.ReleasedAt != nil}
 }
@@ -189,10 +193,15 @@ func (s *Site) settingsView(r *http.Request, errs []views.FieldError, a course.A
 func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
 	a := v.assignment
-	a.Title, a.Image = strings.TrimSpace(r.FormValue("title")), strings.TrimSpace(r.FormValue("image"))
+	a.Title, a.Image = strings.TrimSpace(r.FormValue("title")), chosenImage(r)
 	problems := checkNames(a)
-	if strings.ContainsFunc(a.Image, func(c rune) bool { return c <= ' ' || c > '~' }) || len(a.Image) > 255 {
-		problems = append(problems, course.Fieldf("image", "An image is named like registry.example.edu/course:2026."))
+	if a.Image != "" {
+		err := s.checkImage(r, a.Image, v.assignment.Image)
+		if p, ok := course.AsProblem(err); ok {
+			problems = append(problems, p)
+		} else if err != nil {
+			return err
+		}
 	}
 	grading, bad := readRunSettings(r)
 	problems = append(problems, bad...)

@@ -30,11 +30,19 @@ func (s *Site) newCourse(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayCreateCourses(r); err != nil {
 		return err
 	}
-	return s.showNewCourse(w, r, http.StatusOK, course.Course{Zone: "UTC", Image: s.Image}, uuid.NewString(), nil)
+	image, err := s.standardImage(r.Context())
+	if err != nil {
+		return err
+	}
+	return s.showNewCourse(w, r, http.StatusOK, course.Course{Zone: "UTC", Image: image}, uuid.NewString(), nil)
 }
 
 func (s *Site) showNewCourse(w http.ResponseWriter, r *http.Request, status int, c course.Course, key string, errs []views.FieldError) error {
 	p := views.NewCourseView{Page: s.page(r, "New course"), Action: newCoursePath, Back: "/", Key: key, Fields: courseFields(c, errs)}
+	var err error
+	if p.Fields.Image, err = s.imageChoice(r, c.Image, "", "", errs); err != nil {
+		return err
+	}
 	p.Page.Crumbs = []views.Crumb{{Text: "New course"}}
 	return s.showStatus(w, r, status, views.NewCourse(p))
 }
@@ -48,6 +56,9 @@ func (s *Site) createCourse(w http.ResponseWriter, r *http.Request) error {
 	c.Slug = strings.ToLower(strings.TrimSpace(r.PostFormValue("slug")))
 	if c.Slug == "" {
 		c.Slug = slugOf(c.Title)
+	}
+	if err == nil {
+		err = s.checkImage(r, c.Image, "")
 	}
 	if err == nil && (!course.ValidSlug(c.Slug) || c.Slug == "new") {
 		err = course.Fieldf("slug", "A short name has lower-case letters, digits and hyphens, at most 63, and is not “new”, “release” or “feedback”.")
@@ -72,7 +83,7 @@ func (s *Site) createCourse(w http.ResponseWriter, r *http.Request) error {
 // readCourse reads what may be changed about a course.
 func readCourse(r *http.Request) (course.Course, error) {
 	field := func(name string) string { return course.OneLine(r.PostFormValue(name)) }
-	c := course.Course{Title: field("title"), Term: field("term"), Zone: field("zone"), Image: field("image")}
+	c := course.Course{Title: field("title"), Term: field("term"), Zone: field("zone"), Image: chosenImage(r)}
 	var ps course.Problems
 	if c.Title == "" || len(c.Title) > 200 {
 		ps = append(ps, course.Fieldf("title", "Give the course a title of at most 200 characters."))
@@ -83,8 +94,8 @@ func readCourse(r *http.Request) (course.Course, error) {
 	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "" || c.Zone == "Local" {
 		ps = append(ps, course.Fieldf("zone", "Choose a time zone such as Europe/Berlin or America/Chicago."))
 	}
-	if c.Image == "" || len(c.Image) > 255 || strings.ContainsFunc(c.Image, func(c rune) bool { return c <= ' ' || c > '~' }) || c.Image[0] == '-' {
-		ps = append(ps, course.Fieldf("image", "An image is named like registry.example.edu/course:2026."))
+	if c.Image == "" {
+		ps = append(ps, course.Fieldf("image", "Choose the image that notebooks open in."))
 	}
 	return c, ps.OrNil()
 }
@@ -97,9 +108,7 @@ func courseFields(c course.Course, errs []views.FieldError) views.CourseFields {
 			Hint: "Names the course in addresses and directories, so it stays for good. Made from the title if you leave it empty."},
 		Term: views.FieldView{Name: "term", Label: "Term", Value: c.Term, Error: errorOf(errs, "term"), Optional: true, Short: true, Placeholder: "Fall 2026"},
 		Zone: views.FieldView{Name: "zone", Label: "Time zone", Value: c.Zone, Error: errorOf(errs, "zone"), Autocomplete: "off",
-			Hint: "All times of the course are read in it: Europe/Berlin, America/Chicago, …"},
-		Image: views.FieldView{Name: "image", Label: "Notebook image", Value: c.Image, Error: errorOf(errs, "image"), Autocomplete: "off",
-			Hint: "The environment that notebooks open in, unless an assignment names another. Any image with JupyterLab works."}}
+			Hint: "All times of the course are read in it: Europe/Berlin, America/Chicago, …"}}
 }
 
 // commonZones are offered while one types; every IANA zone is accepted.
@@ -126,6 +135,9 @@ func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 	p.Fields.Slug.Value, p.Fields.Slug.Disabled, p.Fields.Slug.Hint = was.Slug, true, "Names the course in addresses and directories, so it stays for good."
 	p.Fields.Zone.Hint = "In another zone every deadline keeps its time of day: what is due at 23:59 stays due at 23:59, there."
 	var err error
+	if p.Fields.Image, err = s.imageChoice(r, c.Image, was.Image, "", errs); err != nil {
+		return err
+	}
 	if p.Prestart, err = s.prestartSettings(r, visitOf(r)); err != nil {
 		return err
 	}
@@ -137,6 +149,9 @@ func (s *Site) saveCourse(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
 	c, err := readCourse(r)
 	c.ID, c.Slug = v.course.ID, v.course.Slug
+	if err == nil {
+		err = s.checkImage(r, c.Image, v.course.Image)
+	}
 	if err == nil {
 		err = s.Store.InTx(r.Context(), func(tx *store.Store) error {
 			if err := tx.ChangeCourse(r.Context(), c); err != nil {

@@ -205,6 +205,13 @@ func (s *Site) routes() []route {
 		{post, "/admin/servers/announce", siteAdmin, s.announce},
 		{post, "/admin/servers/withdraw", siteAdmin, s.withdrawAnnouncement},
 		{post, "/admin/people", siteAdmin, s.changePerson},
+		{get, "/admin/images", siteAdmin, s.adminImages},
+		{post, "/admin/images", siteAdmin, s.saveImage},
+		{post, "/admin/images/default", siteAdmin, s.defaultImage},
+		{get, "/admin/images/remove", siteAdmin, s.confirmRemoveImage},
+		{post, "/admin/images/remove", siteAdmin, s.removeImage},
+		{post, "/admin/images/any", siteAdmin, s.switchAnyImage},
+		{post, "/admin/images/fetch", siteAdmin, s.fetchMissing},
 	}
 }
 

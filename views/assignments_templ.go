@@ -475,9 +475,7 @@ type AssignmentSettingsView struct {
 	Title       string
 	TitleError  string
 	Slug        string
-	Image       string
-	ImageError  string
-	CourseImage string
+	Image       ImageChoiceView
 	ArchiveURL  string
 	Released    bool
 	Autograde   FieldView // when work is autograded by itself
@@ -531,7 +529,7 @@ func AssignmentSettings(v AssignmentSettingsView) templ.Component {
 			var templ_7745c5c3_Var20 templ.SafeURL
 			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinURLErrs(v.Action)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/assignments.templ`, Line: 163, Col: 53}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/assignments.templ`, Line: 161, Col: 53}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 			if templ_7745c5c3_Err != nil {
@@ -549,7 +547,7 @@ func AssignmentSettings(v AssignmentSettingsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Field(FieldView{Name: "image", Label: "Notebook image", Value: v.Image, Error: v.ImageError, Optional: true, Placeholder: v.CourseImage, Hint: "The container image students work in. Any image with “jupyter” on its path will do. Empty means the course's image."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ImageChoice(v.Image).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
