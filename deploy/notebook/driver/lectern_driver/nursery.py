@@ -76,16 +76,17 @@ def serve(control, modules):
     # but once: figures are shown without being asked for.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     gc.disable()  # until all is imported, when kernel.prepare lets it go on
-    from . import kernel
+    from . import artists, kernel
 
     warm = []
-    for name in modules:
-        if re.fullmatch(r"[\w.]+", name):
-            try:
-                importlib.import_module(name)
-                warm.append(name)
-            except Exception:
-                pass  # the notebook's own import will say what is wrong
+    with artists.remembered(modules):
+        for name in modules:
+            if re.fullmatch(r"[\w.]+", name):
+                try:
+                    importlib.import_module(name)
+                    warm.append(name)
+                except Exception:
+                    pass  # the notebook's own import will say what is wrong
     kernel.prepare()
     control.send(json.dumps({"python": sys.version.split()[0], "warm": warm}).encode())
     while True:
