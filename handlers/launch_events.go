@@ -152,6 +152,9 @@ func stepText(p spawner.Progress) string {
 	case p.Position > 1:
 		text = fmt.Sprintf("%d are before you.", p.Position-1)
 	}
+	if p.Memory {
+		text = strings.TrimSpace(spawner.NoRoom.Text() + " " + text)
+	}
 	if p.Wait > 0 {
 		text += " Ready in " + aboutText(p.Wait) + "."
 	}

@@ -102,8 +102,11 @@ func (s *Spawner) turn(d *driver) (more bool, err error) {
 	if row.Generation != d.generation || d.progressAt.IsZero() {
 		s.renew(d, row.Generation)
 	}
-	if row.State == Starting {
-		s.queue.hold(d.id, row.Ahead)
+	switch row.State {
+	case Queued:
+		s.measure()
+	case Starting:
+		s.queue.hold(s.placeOf(row))
 	}
 	seen := s.look(d, row)
 	after, actions := next(row, seen, s.now(), s.policy)
@@ -114,7 +117,10 @@ func (s *Spawner) turn(d *driver) (more bool, err error) {
 			return true, nil // somebody else changed it: look again
 		}
 	}
-	if after.State != Starting && after.State != Queued {
+	switch {
+	case after.State == Queued && row.State == Starting:
+		s.queue.refused(d.id)
+	case after.State != Starting && after.State != Queued:
 		s.queue.leave(d.id)
 	}
 	for _, a := range actions {
@@ -208,7 +214,7 @@ func (s *Spawner) do(d *driver, row Row, seen Seen, a Action) error {
 	switch a {
 	case Wait:
 		s.progress(d, StepQueued)
-		s.queue.join(d.id, row.QueuedAt, row.Ahead)
+		s.queue.join(s.placeOf(row))
 	case Create:
 		s.create(d, row)
 	case Probe:

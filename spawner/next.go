@@ -153,6 +153,10 @@ func nextQueued(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 func nextStarting(row Row, seen Seen, now time.Time, p Policy) (Row, []Action) {
 	overdue := now.Sub(row.StartedAt) >= p.StartLimit || now.Sub(later(row.StartedAt, seen.ProgressAt)) >= p.Patience
 	switch {
+	case seen.Failed == NoRoom:
+		// It was measured otherwise a moment ago: it keeps its place in line.
+		row.State, row.StartedAt = Queued, time.Time{}
+		return row, seen.clear()
 	case seen.Failed != None && seen.Failed != NoEngine:
 		return row.rest(Failed, seen.Failed), seen.clear()
 	case overdue && (!seen.Known || seen.Failed == NoEngine):

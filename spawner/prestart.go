@@ -40,7 +40,7 @@ func (s *Spawner) Prestart(ctx context.Context, r Request) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("spawner: start %s ahead: %w", row.ID, err)
 	}
-	s.queue.join(row.ID, wanted.QueuedAt, true)
+	s.queue.join(s.placeOf(wanted))
 	s.kick(row.ID)
 	return true, nil
 }

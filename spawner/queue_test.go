@@ -14,7 +14,7 @@ func TestTheWaitInLineIsWhatTheLineTakes(t *testing.T) {
 	q := newQueue(2, func() time.Time { return now }, func(string) {})
 	id := func(n int) string { return fmt.Sprintf("w%02d", n) }
 	for n := range 20 {
-		q.join(id(n), now.Add(time.Duration(n)*time.Millisecond), false)
+		q.join(place{id: id(n), at: now.Add(time.Duration(n) * time.Millisecond)})
 	}
 	const usual = 4 * time.Second
 	want := func(what, id string, d time.Duration) {
@@ -43,11 +43,11 @@ func TestTheWaitInLineIsWhatTheLineTakes(t *testing.T) {
 	for n := 6; n < 20; n++ {
 		q.leave(id(n))
 	}
-	if !q.join("first", now, false) {
+	if !q.join(place{id: "first", at: now}) {
 		t.Error("nobody is in line, and the first has to wait")
 	}
 	for _, late := range []string{"second", "third", "fourth"} {
-		q.join(late, now.Add(time.Second), false)
+		q.join(place{id: late, at: now.Add(time.Second)})
 	}
 	want("a new line begins with what is usual", "fourth", 2*2*time.Second+usual)
 }
@@ -58,7 +58,7 @@ func TestALeaverInLineIsNoSlot(t *testing.T) {
 	now := time.Date(2026, 10, 5, 9, 0, 0, 0, time.UTC)
 	q := newQueue(1, func() time.Time { return now }, func(string) {})
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		q.join(id, now, false)
+		q.join(place{id: id, at: now})
 	}
 	for _, id := range []string{"b", "c", "d"} {
 		now = now.Add(time.Millisecond)

@@ -30,14 +30,14 @@ func (f *flow) every(now time.Time, slots int, usual time.Duration) time.Duratio
 }
 
 // wait is about how long it takes until one who is in line has started, if a
-// start takes as long as usual; 0 for one who does not wait, and if nothing is
-// known yet.
+// start takes as long as usual; 0 for one who does not wait, if nothing is known
+// yet, and if the line waits for memory: nobody knows when others stop.
 func (q *queue) wait(id string, now time.Time, usual time.Duration) time.Duration {
 	at := q.position(id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	each := q.flow.every(now, q.slots, usual)
-	if at == 0 || each == 0 {
+	each := q.flow.every(now, q.starts(), usual)
+	if at == 0 || each == 0 || q.short {
 		return 0
 	}
 	return time.Duration(at)*each + usual

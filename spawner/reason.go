@@ -22,7 +22,7 @@ const (
 	BootEnded Reason = "boot-ended"
 	BootOOM   Reason = "boot-oom"
 	NotBegun  Reason = "not-begun"
-	NoRoom    Reason = "no-room"
+	NoRoom    Reason = "no-room"         // waits: no machine has the memory
 	OldAway   Reason = "old-unreachable" // waits: an earlier one may still run
 
 	// Running ones that ended by themselves.
@@ -59,7 +59,7 @@ var words = map[Reason]struct {
 	BootOOM:   {"There was not enough memory for JupyterLab to start. Please tell your instructor.", true},
 	NotBegun:  {"The workspace could not be started. Your files are safe. Try again; if it happens twice, tell your instructor.", true},
 
-	NoRoom:  {"The machines for workspaces are full at the moment. Your files are safe. Try again in a few minutes.", true},
+	NoRoom:  {"Waiting for memory: all of it is in use at the moment. Your workspace starts by itself when some is free.", true},
 	OldAway: {"The machine your workspace last ran on does not answer. It may still be writing to your files, so nothing is started until it is back or the operators have confirmed that it is off. Then it starts by itself.", true},
 
 	Crashed:  {"Your workspace ended unexpectedly. What you had saved is there. Open the assignment again to go on.", true},

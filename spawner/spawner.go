@@ -38,6 +38,12 @@ type Spawner struct {
 
 	early sync.Mutex // one at a time counts what is started ahead
 
+	gauge     container.Gauge // nil: nothing is measured
+	admission Admission
+	measuring sync.Mutex
+	blind     bool // the last look failed; under measuring
+	crowded   bool // somebody lacked memory then; likewise
+
 	mu      sync.Mutex
 	closed  bool
 	drivers map[string]*driver
@@ -77,6 +83,10 @@ type Config struct {
 	// Room, if set, reports whether there is memory for a workspace that nobody
 	// asked for yet. While there is none, those that were started ahead end.
 	Room func() bool
+
+	// Admission says when there is memory for one that somebody asked for, if the
+	// engine is a container.Gauge.
+	Admission Admission
 
 	Jupyter Jupyter // nil asks over HTTP
 	Policy  Policy  // the zero value is DefaultPolicy
@@ -123,6 +133,9 @@ func New(c Config) *Spawner {
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.queue = newQueue(c.Starts, c.Now, s.kick)
+	if s.gauge, _ = c.Engine.(container.Gauge); s.gauge != nil {
+		s.admission, s.queue.gated = c.Admission, true
+	}
 	return s
 }
 
@@ -167,7 +180,7 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 		wanted.QueuedAt, wanted.StartedAt, wanted.ReadyAt = s.now(), time.Time{}, time.Time{}
 		switch err := s.save(ctx, row, wanted); {
 		case err == nil:
-			s.queue.join(row.ID, wanted.QueuedAt, false)
+			s.queue.join(s.placeOf(wanted))
 			s.kick(row.ID)
 			return wanted, nil
 		case !errors.Is(err, ErrStale):

@@ -43,6 +43,7 @@ type world struct {
 	warnings []string
 	ended    int // kernels
 	planErr  error
+	machine  *machine // that its workspaces take memory of, if it is measured
 }
 
 func newWorld(t *testing.T, starts int) *world {
@@ -53,7 +54,7 @@ func newWorld(t *testing.T, starts int) *world {
 
 // restart is a Lectern that begins with whatever rows and containers there are.
 func (w *world) restart(starts int) {
-	w.Spawner = spawner.New(spawner.Config{
+	c := spawner.Config{
 		Rows: w.rows, Engine: w.engine, Jupyter: w, Starts: starts,
 		Plan: func(context.Context, spawner.Row) (spawner.Plan, error) {
 			w.mu.Lock()
@@ -65,7 +66,11 @@ func (w *world) restart(starts int) {
 			defer w.mu.Unlock()
 			w.warnings = append(w.warnings, fmt.Sprintf("%s in %v", why, at.Sub(time.Now()).Round(time.Second)))
 		},
-	})
+	}
+	if w.machine != nil {
+		c.Engine = w.machine
+	}
+	w.Spawner = spawner.New(c)
 	ctx, done := context.WithCancel(w.t.Context())
 	ended := make(chan error)
 	run := w.Run // of this one: a test may put another in its place

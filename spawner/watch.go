@@ -24,6 +24,7 @@ type Progress struct {
 	Step     Step          // empty unless starting or ready
 	Position int           // in the queue: 1 is next; 0 if not waiting or not known
 	Wait     time.Duration // in the queue and for the start, about; 0 if not waiting or not known
+	Memory   bool          // memory is what it waits for
 	Elapsed  time.Duration // since Open
 	Usual    time.Duration // median of recent starts of this image, without queueing; 0 if unknown
 	Text     string        // one sentence for the student
@@ -114,6 +115,9 @@ func (s *Spawner) describe(row Row) Progress {
 		p.Text = "Waiting for a free place to start."
 		if p.Position > 0 {
 			p.Text = fmt.Sprintf("Number %d in line to start.", p.Position)
+		}
+		if p.Memory = s.queue.lacks(row.ID); p.Memory {
+			p.Text = NoRoom.Text() + " " + p.Text
 		}
 		if row.Reason != None {
 			p.Text = row.Reason.Text()

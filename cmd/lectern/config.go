@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type config struct {
 	Network     string           // bridge that workspaces are on
 	Memory      int64            // bytes a workspace may use
 	CPUs        float64          // cores a workspace may use
+	Share       float64          // of a workspace's memory, which must be free before it starts
+	Reserve     int64            // bytes of memory that no start may take
 	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
 	Graders     int              // submissions autograded at once
 	CellTime    time.Duration    // a cell of a graded submission may run so long
@@ -97,6 +100,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		Network:     r.text("LECTERN_WORKSPACE_NETWORK", "lectern-workspaces"),
 		Memory:      parse(r, "LECTERN_WORKSPACE_MEMORY", "1GiB", parseBytes),
 		CPUs:        parse(r, "LECTERN_WORKSPACE_CPUS", "1", parseCPUs),
+		Share:       parse(r, "LECTERN_MEMORY_SHARE", "0.5", parseShare),
+		Reserve:     parse(r, "LECTERN_MEMORY_RESERVE", "512MiB", parseBytes),
 		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
 		Graders:     parse(r, "LECTERN_GRADERS", allCores(), parseGraders),
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
@@ -149,6 +154,14 @@ func parseCPUs(s string) (float64, error) {
 	var v float64
 	if _, err := fmt.Sscanf(s, "%g", &v); err != nil || v <= 0 {
 		return 0, fmt.Errorf("%q is not a number of cores", s)
+	}
+	return v, nil
+}
+
+func parseShare(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v >= 0.01 && v <= 1) {
+		return 0, fmt.Errorf("%q is not a share between 0.01 and 1", s)
 	}
 	return v, nil
 }

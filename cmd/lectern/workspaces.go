@@ -36,7 +36,7 @@ func (h *house) workspaces(ctx context.Context) error {
 	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
 		Rows: rows{h.store}, Engine: h.engine, Plan: h.plan, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log,
-		Room: h.room(),
+		Room: h.room(), Admission: spawner.Admission{Memory: h.cfg.Memory, Share: h.cfg.Share, Reserve: max(1, h.cfg.Reserve)},
 	})
 	return nil
 }

@@ -3,6 +3,7 @@ package container
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,34 +29,9 @@ const promiseTime = 15 * time.Second
 func (w *Swarm) place(v view, s Spec) (node string, err error) {
 	w.placing.Lock()
 	defer w.placing.Unlock()
-	free := map[string]int64{}
-	for id, n := range v.nodes {
-		if w.usable(n) {
-			free[id] = n.Description.Resources.MemoryBytes - v.others[id]
-		}
-	}
 	now := time.Now()
-	for name, tasks := range v.tasks {
-		for _, t := range tasks {
-			if t.NodeID != "" && w.mayRun(v, t) {
-				free[t.NodeID] -= reserved(t)
-				delete(w.promised, name)
-			}
-		}
-	}
-	for name, p := range w.promised {
-		if now.After(p.until) || name == s.Name {
-			delete(w.promised, name)
-			continue
-		}
-		free[p.node] -= p.memory
-	}
-	var ids []string
-	for id := range free {
-		if n, ok := v.nodes[id]; ok && w.usable(n) {
-			ids = append(ids, id)
-		}
-	}
+	free := w.unreserved(v, s.Name, now)
+	ids := slices.Collect(maps.Keys(free))
 	want := s.Limits.Or(DefaultLimits).Reservation
 	if len(ids) == 0 {
 		// After a restart of the managers machines take seconds to report.
@@ -70,6 +46,39 @@ func (w *Swarm) place(v view, s Spec) (node string, err error) {
 	}
 	w.promised[s.Name] = promise{node, want, now.Add(promiseTime)}
 	return node, nil
+}
+
+// unreserved is what no task reserves of the memory of each machine that new
+// workspaces may be started on. A place that was promised counts unless it was
+// promised to the container of this name. The caller holds placing.
+func (w *Swarm) unreserved(v view, name string, now time.Time) map[string]int64 {
+	free := map[string]int64{}
+	for id, n := range v.nodes {
+		if w.usable(n) {
+			free[id] = n.Description.Resources.MemoryBytes - v.others[id]
+		}
+	}
+	take := func(node string, bytes int64) {
+		if _, ok := free[node]; ok {
+			free[node] -= bytes
+		}
+	}
+	for name, tasks := range v.tasks {
+		for _, t := range tasks {
+			if t.NodeID != "" && w.mayRun(v, t) {
+				take(t.NodeID, reserved(t))
+				delete(w.promised, name)
+			}
+		}
+	}
+	for promised, p := range w.promised {
+		if now.After(p.until) || promised == name {
+			delete(w.promised, promised)
+			continue
+		}
+		take(p.node, p.memory)
+	}
+	return free
 }
 
 // usable reports whether new workspaces may be started on a machine.

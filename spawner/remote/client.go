@@ -185,6 +185,12 @@ func (c *Client) Usage(ctx context.Context, name string) (container.Usage, error
 	return got, c.ask(ctx, quick, "usage", workspaceRequest{id}, &got)
 }
 
+// Free implements [container.Gauge].
+func (c *Client) Free(ctx context.Context) ([]container.Free, error) {
+	var got []container.Free
+	return got, c.ask(ctx, quick, "free", nothing{}, &got)
+}
+
 // Logs implements [container.Engine].
 func (c *Client) Logs(ctx context.Context, name string, n int) (string, error) {
 	var got logsAnswer

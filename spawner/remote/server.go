@@ -82,6 +82,7 @@ func NewServer(c Config) *Server {
 	handle(s, "usage", quick, s.usage)
 	handle(s, "logs", quick, s.logs)
 	handle(s, "list", quick, s.list)
+	handle(s, "free", quick, s.free)
 	s.stream("events", s.events)
 	s.stream("assets", s.assets)
 	handle(s, "grader/image", quick, imageOn(s.Local))

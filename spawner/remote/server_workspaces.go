@@ -164,3 +164,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	return nil
 }
+
+// free tells what the machines have left: of no container, and of nobody's.
+func (s *Server) free(ctx context.Context, _ nothing) ([]container.Free, error) {
+	g, ok := s.Workspaces.(container.Gauge)
+	if !ok {
+		return nil, nil
+	}
+	return g.Free(ctx)
+}
