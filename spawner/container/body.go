@@ -3,6 +3,7 @@ package container
 import (
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,18 +15,22 @@ import (
 
 // body turns a spec into what the engine is asked for. It is the whole of the
 // lock-down, so that one golden test can hold it. Labels and
-// mounts come complete.
-func body(s Spec, network string, mounts []mount.Mount) (*container.Config, *container.HostConfig) {
+// mounts come complete. gateway is the host's address on a closed network.
+func body(s Spec, network, gateway string, mounts []mount.Mount) (*container.Config, *container.HostConfig) {
 	limits := s.Limits.Or(DefaultLimits)
 	if !s.Network {
 		network = "none"
+	}
+	env := s.Env
+	if s.Closed && s.Proxied {
+		env = proxied(s.Env, gateway)
 	}
 	config := &container.Config{
 		Image:      s.Image,
 		Labels:     s.Labels,
 		User:       s.User,
 		WorkingDir: s.Dir,
-		Env:        environment(s.Env),
+		Env:        environment(env),
 		// As the entry point, because an image's own often insists on root.
 		Entrypoint: strslice.StrSlice(listenOn(s.Command, "0.0.0.0", s.Port)),
 		StopSignal: "SIGTERM",
@@ -58,7 +63,25 @@ func body(s Spec, network string, mounts []mount.Mount) (*container.Config, *con
 			},
 		},
 	}
+	if s.Network && s.Closed {
+		// The engine answers names itself, and asks the host's name server for
+		// what it does not know: also for a container without a way out, which
+		// could so tell whoever owns a domain whatever it wants. It is given one
+		// that is nobody's (RFC 5737) and that it does not reach.
+		host.DNS, host.DNSOptions = []string{"192.0.2.53"}, []string{"timeout:1", "attempts:1"}
+	}
 	return config, host
+}
+
+// proxied is env with the names that programs look for a proxy under.
+func proxied(env map[string]string, gateway string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, env)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		out[name] = "http://" + net.JoinHostPort(gateway, strconv.Itoa(ProxyPort))
+	}
+	out["NO_PROXY"], out["no_proxy"] = "localhost,127.0.0.1,::1", "localhost,127.0.0.1,::1"
+	return out
 }
 
 // bind is one mount as the engine wants it: a missing source is an error (the

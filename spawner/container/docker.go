@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -36,14 +35,14 @@ type Docker struct {
 	mu     sync.Mutex
 	agreed bool // on the version of the interface
 
-	wired atomic.Bool // the network was seen; a start need not look again
+	open, closed bridge // what containers are on
 }
 
 // DockerOptions is what an operator decides.
 type DockerOptions struct {
 	Host    string // such as unix:///var/run/docker.sock; empty asks DOCKER_HOST
 	Certs   string // directory of certificates for a Host of tcp://; see newClient
-	Network string // name of the bridge; empty is lectern-workspaces
+	Network string // name of the bridge; empty is lectern-workspaces. With -closed behind it, that of the one without a way out
 	Data    Paths  // mounts come from below here
 	// Secrets is a directory of Lectern's own, below the data root, best on a
 	// file system in memory.
@@ -66,7 +65,8 @@ func NewDocker(o DockerOptions) (*Docker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Docker{client: c, options: o, secrets: secrets{o.Secrets}, log: o.Log}, nil
+	return &Docker{client: c, options: o, secrets: secrets{o.Secrets}, log: o.Log,
+		open: bridge{name: o.Network}, closed: bridge{name: closedNetwork(o.Network), internal: true}}, nil
 }
 
 // Close lets go of the connections. Containers are not touched.
@@ -126,7 +126,8 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	}
 	// A start may come before the first Ensure is through, or after somebody
 	// removed the network.
-	if err := d.wire(ctx, api); err != nil {
+	on := d.bridgeOf(s)
+	if err := d.wire(ctx, api, on); err != nil {
 		return Running{}, err
 	}
 	// Made first and looked at only if the name is taken: the usual case is
@@ -153,7 +154,7 @@ func (d *Docker) Start(ctx context.Context, s Spec) (Running, error) {
 	}
 	if err := api.ContainerStart(ctx, s.Name, container.StartOptions{}); err != nil {
 		if strings.Contains(err.Error(), "network") {
-			d.wired.Store(false)
+			on.wired.Store(nil)
 		}
 		err = d.wrap(ctx, "start", s.Name, err)
 		d.discard(s.Name)
@@ -189,7 +190,8 @@ func (d *Docker) create(ctx context.Context, api *client.Client, s Spec) error {
 		mounts = append(mounts, bind(from, SecretsDir, false))
 	}
 	s.Labels = labels
-	config, host := body(s, d.options.Network, mounts)
+	on := d.bridgeOf(s)
+	config, host := body(s, on.name, on.gateway(), mounts)
 	_, err = api.ContainerCreate(ctx, config, host, nil, nil, s.Name)
 	if err == nil {
 		return nil

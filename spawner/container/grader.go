@@ -74,7 +74,7 @@ func sealedBody(s Sealed) (*container.Config, *container.HostConfig) {
 		Limits: limits, Runtime: s.Runtime, Tmpfs: map[string]string{
 			"/tmp":  fmt.Sprintf("rw,nosuid,nodev,exec,mode=1777,size=%d", limits.Tmp),
 			HomeDir: fmt.Sprintf("rw,nosuid,nodev,exec,mode=0755,uid=1000,gid=100,size=%d", limits.Tmp),
-		}}, "none", nil)
+		}}, "none", "", nil)
 	host.Init = nil // the driver is process 1, out of reach of every signal from inside
 	host.CapAdd = strslice.StrSlice{"SETUID", "SETGID", "KILL"}
 	host.MemoryReservation = 0

@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
@@ -39,9 +40,7 @@ func (d *Docker) List(ctx context.Context, labels map[string]string) ([]Status, 
 			s.Name = strings.TrimPrefix(c.Names[0], "/")
 		}
 		if c.NetworkSettings != nil && s.Phase == Up {
-			if n := c.NetworkSettings.Networks[d.options.Network]; n != nil {
-				s.Addr = dialable(n.IPAddress, c.Labels)
-			}
+			s.Addr = d.address(c.NetworkSettings.Networks, c.Labels)
 		}
 		list = append(list, s)
 	}
@@ -68,9 +67,7 @@ func (d *Docker) Inspect(ctx context.Context, name string) (Status, error) {
 	case Exited:
 		s.ExitCode, s.EndedAt = c.State.ExitCode, moment(c.State.FinishedAt)
 	case Up:
-		if n := c.NetworkSettings.Networks[d.options.Network]; n != nil {
-			s.Addr = dialable(n.IPAddress, c.Config.Labels)
-		}
+		s.Addr = d.address(c.NetworkSettings.Networks, c.Config.Labels)
 	}
 	return s, nil
 }
@@ -165,6 +162,16 @@ func (d *Docker) Logs(ctx context.Context, name string, n int) (string, error) {
 // PortLabel says which port the program listens on, so that a container found
 // again by label can be dialled without its spec.
 const PortLabel = "lectern.port"
+
+// address is where to dial a container, by the network of ours that it is on.
+func (d *Docker) address(on map[string]*network.EndpointSettings, labels map[string]string) string {
+	for _, b := range []*bridge{&d.open, &d.closed} {
+		if n := on[b.name]; n != nil {
+			return dialable(n.IPAddress, labels)
+		}
+	}
+	return ""
+}
 
 func dialable(ip string, labels map[string]string) string {
 	if ip == "" || labels[PortLabel] == "" {

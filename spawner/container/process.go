@@ -78,6 +78,9 @@ func (p *Process) Image(_ context.Context, ref string) (Image, error) {
 
 // Start implements [Engine].
 func (p *Process) Start(_ context.Context, s Spec) (Running, error) {
+	if s.Closed {
+		return Running{}, fmt.Errorf("container: start %s: a plain process cannot have its network closed", s.Name)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.children[s.Name]; c != nil {

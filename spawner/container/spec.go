@@ -30,6 +30,11 @@ type Spec struct {
 	Port    int // the program listens here; 0: nobody dials it
 	Limits  Limits
 	Network bool // false: no network but its own loopback
+	// Closed puts it on a network that has no way out: the host reaches it, and
+	// it reaches the host alone. Proxied, its environment names a proxy that
+	// listens there at ProxyPort.
+	Closed  bool
+	Proxied bool
 	// WritableRoot lets the program write anywhere in its image, for images
 	// that cannot live without; those writes end with the container.
 	WritableRoot bool
@@ -81,6 +86,10 @@ const (
 	SecretsDir = "/run/secrets"
 	// HomeDir is where a workspace's home is mounted, in every image.
 	HomeDir = "/home/student"
+	// ProxyPort is where a proxy to listed hosts listens, at the host's address
+	// on the network without a way out. deploy/firewall lets nothing else through
+	// to the host, so it is one that nothing else is likely to listen at.
+	ProxyPort = 18293
 	// JupyterPort is where Jupyter listens inside a workspace.
 	JupyterPort = 8888
 )
@@ -97,6 +106,8 @@ type Place struct {
 	Env    map[string]string
 	Limits Limits
 
+	Closed       bool // see [Spec]
+	Proxied      bool
 	WritableRoot bool
 	Runtime      string
 }
@@ -154,6 +165,8 @@ func Workspace(p Place) Spec {
 		Port:         JupyterPort,
 		Limits:       limits,
 		Network:      true,
+		Closed:       p.Closed,
+		Proxied:      p.Proxied,
 		WritableRoot: p.WritableRoot,
 		Runtime:      p.Runtime,
 	}

@@ -36,6 +36,8 @@ func (w *Swarm) Start(ctx context.Context, s Spec) (Running, error) {
 		return Running{}, refused(s.Name, "choose a runtime: make it the default of the machines")
 	case !s.Network:
 		return Running{}, refused(s.Name, "run it without a network")
+	case s.Closed:
+		return Running{}, refused(s.Name, "close its network")
 	}
 	api, err := w.manager.api(ctx)
 	if err != nil {
