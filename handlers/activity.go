@@ -15,7 +15,7 @@ import (
 // itself.
 var ends = map[spawner.Reason]string{
 	spawner.Idle: "nothing happened in it", spawner.TooOld: "it had reached its longest time", spawner.ByStudent: "by its student",
-	spawner.ByStaff: "by the staff", spawner.Discarded: "the copy was discarded", spawner.Unused: "started ahead, and nobody opened it",
+	spawner.ByStaff: "by the staff", spawner.Discarded: "the copy was discarded", spawner.NetworkClosed: "its network had to be closed", spawner.Unused: "started ahead, and nobody opened it",
 	spawner.QuitSelf: "JupyterLab was shut down", spawner.OutOfMem: "out of memory", spawner.Crashed: "it crashed", spawner.Gone: "it was gone from its machine",
 }
 

@@ -37,12 +37,13 @@ const (
 	Away      Reason = "unreachable" // its machine; it may run or not
 
 	// Stops that somebody wanted.
-	ByStudent Reason = "by-student"
-	ByStaff   Reason = "by-staff"
-	Discarded Reason = "discarded" // a throw-away copy
-	Idle      Reason = "idle"
-	TooOld    Reason = "too-old"
-	Unused    Reason = "unused" // started ahead, and not opened
+	ByStudent     Reason = "by-student"
+	ByStaff       Reason = "by-staff"
+	Discarded     Reason = "discarded" // a throw-away copy
+	Idle          Reason = "idle"
+	TooOld        Reason = "too-old"
+	NetworkClosed Reason = "network-closed" // it was given an open one
+	Unused        Reason = "unused"         // started ahead, and not opened
 )
 
 // words are the sentences, and whether trying again may help.
@@ -72,12 +73,13 @@ var words = map[Reason]struct {
 	Away:      {"The machine your workspace runs on does not answer at the moment. What you had saved is safe, and if the machine comes back your workspace goes on where it was.", true},
 	KernelOOM: {"A program ran out of memory and was ended. Your workspace is still running: restart the kernel, and work on less data at once.", true},
 
-	ByStudent: {"You stopped this workspace. Your files are there whenever you open it again.", true},
-	ByStaff:   {"This workspace was stopped by the staff of the course. What you had saved is there.", true},
-	Discarded: {"This copy was discarded.", true},
-	Idle:      {"This workspace was stopped because nothing happened in it for a while. What you had saved is there.", true},
-	Unused:    {"This workspace was made ready for you and stopped again because nobody opened it. Your files are as they were.", true},
-	TooOld:    {"This workspace had reached the longest time it may run and was stopped. What you had saved is there.", true},
+	ByStudent:     {"You stopped this workspace. Your files are there whenever you open it again.", true},
+	ByStaff:       {"This workspace was stopped by the staff of the course. What you had saved is there.", true},
+	Discarded:     {"This copy was discarded.", true},
+	NetworkClosed: {"This workspace was stopped because its network has to be closed for an assignment. What you had saved is there. Open the assignment again to go on.", true},
+	Idle:          {"This workspace was stopped because nothing happened in it for a while. What you had saved is there.", true},
+	Unused:        {"This workspace was made ready for you and stopped again because nobody opened it. Your files are as they were.", true},
+	TooOld:        {"This workspace had reached the longest time it may run and was stopped. What you had saved is there.", true},
 }
 
 // Text is a sentence for the student; empty for None.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lectern/course"
+	"lectern/spawner/container"
 )
 
 // State is where a workspace is in its life.
@@ -56,12 +57,20 @@ type Row struct {
 	ExpiresAt      time.Time // stopped then, busy or not
 	UpdatedAt      time.Time
 
+	// What it was given at this start, noted while its plan is made. The spawner
+	// only reads it.
+	Limits  container.Limits // Memory, CPUs and PIDs; 0 is the site's
+	Network course.Network   // "" is open
+
 	// Times of the course, which the spawner only reads. 0 is the site's.
 	IdleAfter    time.Duration // at most the site's
 	MaxAge       time.Duration // likewise; holds from the next start
 	WarnBefore   time.Duration
 	KernelsAfter time.Duration // idle kernels are ended then; 0 never
 }
+
+// Closed reports whether it is on the network without a way out.
+func (r Row) Closed() bool { return r.Network != "" && r.Network != course.NetworkOpen }
 
 // Rows is what the spawner asks of the database.
 type Rows interface {

@@ -66,6 +66,8 @@ type Plan struct {
 	Env    map[string]string // nothing secret
 	Limits container.Limits  // zero fields take the defaults
 
+	Closed       bool // on the network without a way out
+	Proxied      bool // where a proxy leads to listed hosts
 	WritableRoot bool
 	Runtime      string
 }
@@ -193,7 +195,7 @@ func (s *Spawner) Open(ctx context.Context, r Request) (Row, error) {
 	return Row{}, fmt.Errorf("spawner: open %s: %w", row.ID, ErrStale)
 }
 
-// Close stops a workspace for one of the reasons ByStudent, ByStaff or Discarded. It
+// Close stops a workspace for one of the reasons ByStudent, ByStaff, Discarded or NetworkClosed. It
 // returns when that is decided; the container ends soon after. One at rest
 // stays as it is.
 func (s *Spawner) Close(ctx context.Context, id string, why Reason) error {

@@ -32,7 +32,7 @@ func Template(realm string, row Row, plan Plan) container.Spec {
 	return container.Workspace(container.Place{
 		Name: ContainerName(row.ID), Image: row.Image, Labels: row.labels(realm),
 		User: plan.User, Home: plan.Home, Mounts: plan.Mounts, Env: maps.Clone(plan.Env), Token: row.Token, Limits: plan.Limits,
-		WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
+		Closed: plan.Closed, Proxied: plan.Proxied, WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
 	})
 }
 

@@ -34,6 +34,10 @@ type config struct {
 	CPUs        float64          // cores a workspace may use
 	Share       float64          // of a workspace's memory, which must be free before it starts
 	Reserve     int64            // bytes of memory that no start may take
+	MostMemory  int64            // what a course may give its workspaces, at most
+	MostCPUs    float64          // likewise
+	MostPIDs    int64            // likewise
+	Deny        []netip.Prefix   // networks that no workspace reaches by way of the proxy
 	IdleAfter   time.Duration    // an idle workspace is stopped after this; 0 is never
 	Graders     int              // submissions autograded at once
 	CellTime    time.Duration    // a cell of a graded submission may run so long
@@ -102,6 +106,10 @@ func readConfig(getenv func(string) string) (config, error) {
 		CPUs:        parse(r, "LECTERN_WORKSPACE_CPUS", "1", parseCPUs),
 		Share:       parse(r, "LECTERN_MEMORY_SHARE", "0.5", parseShare),
 		Reserve:     parse(r, "LECTERN_MEMORY_RESERVE", "512MiB", parseBytes),
+		MostMemory:  parse(r, "LECTERN_WORKSPACE_MEMORY_MAX", "4GiB", parseBytes),
+		MostCPUs:    parse(r, "LECTERN_WORKSPACE_CPUS_MAX", "4", parseCPUs),
+		MostPIDs:    parse(r, "LECTERN_WORKSPACE_PIDS_MAX", "1024", parsePIDs),
+		Deny:        parse(r, "LECTERN_WORKSPACE_DENY", "", parseNetworks),
 		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
 		Graders:     parse(r, "LECTERN_GRADERS", allCores(), parseGraders),
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),

@@ -10,7 +10,6 @@ import (
 	"lectern/course"
 	"lectern/exchange"
 	"lectern/spawner"
-	"lectern/spawner/container"
 )
 
 const (
@@ -39,7 +38,7 @@ func (h *house) planCopy(ctx context.Context, row spawner.Row) (spawner.Plan, er
 	}
 	return spawner.Plan{
 		User: strconv.Itoa(workspaceUID) + ":" + strconv.Itoa(workspaceGID), Home: home,
-		Limits: container.Limits{Memory: h.cfg.Memory, CPUs: h.cfg.CPUs},
+		Limits: h.within(row.Limits), Closed: row.Closed(), Proxied: row.Network == course.NetworkListed,
 	}, nil
 }
 

@@ -35,7 +35,7 @@ func (h *house) workspaces(ctx context.Context) error {
 	policy := spawner.DefaultPolicy
 	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
-		Rows: rows{h.store}, Engine: h.engine, Plan: h.plan, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log,
+		Rows: rows{h.store}, Engine: h.engine, Plan: h.settle, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log,
 		Room: h.room(), Admission: spawner.Admission{Memory: h.cfg.Memory, Share: h.cfg.Share, Reserve: max(1, h.cfg.Reserve)},
 	})
 	return nil
@@ -85,7 +85,7 @@ func (h *house) plan(ctx context.Context, row spawner.Row) (spawner.Plan, error)
 			{From: m.Release, To: container.HomeDir + "/release"},
 			{From: m.Feedback, To: container.HomeDir + "/feedback"},
 		}, h.labMounts()...),
-		Limits: container.Limits{Memory: h.cfg.Memory, CPUs: h.cfg.CPUs},
+		Limits: h.within(row.Limits), Closed: row.Closed(), Proxied: row.Network == course.NetworkListed,
 	}, nil
 }
 
@@ -133,6 +133,7 @@ func toRow(w store.Workspace) spawner.Row {
 		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason), Ahead: w.Ahead,
 		QueuedAt: w.QueuedAt, StartedAt: w.StartedAt, ReadyAt: w.ReadyAt,
 		LastActivityAt: w.LastActivityAt, ExpiresAt: w.ExpiresAt, UpdatedAt: w.UpdatedAt,
+		Limits: container.Limits{Memory: w.Memory, CPUs: w.CPUs, PIDs: w.PIDs}, Network: w.Network,
 		IdleAfter: w.IdleAfter, MaxAge: w.MaxAge, WarnBefore: w.WarnBefore, KernelsAfter: w.KernelsAfter,
 	}
 }

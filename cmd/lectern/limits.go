@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"lectern/course"
+	"lectern/spawner"
+	"lectern/spawner/container"
+)
+
+// networksEvery bounds how long a workspace keeps an open network after work
+// began that closes it.
+const networksEvery = 5 * time.Second
+
+// limits are what a workspace is given if nobody says otherwise, and at most.
+func (c config) limits() (site, most course.Limits) {
+	site = course.Limits{Memory: c.Memory, CPUs: c.CPUs, PIDs: container.DefaultLimits.PIDs}
+	most = course.Limits{Memory: max(c.MostMemory, site.Memory), CPUs: max(c.MostCPUs, site.CPUs), PIDs: max(c.MostPIDs, site.PIDs)}
+	return site, most
+}
+
+// within is what a row's limits come to, whoever wrote them.
+func (h *house) within(l container.Limits) container.Limits {
+	site, most := h.cfg.limits()
+	held := course.Together([]course.Limits{{Memory: l.Memory, CPUs: l.CPUs, PIDs: l.PIDs}}, site, most)
+	return container.Limits{Memory: held.Memory, CPUs: held.CPUs, PIDs: held.PIDs}
+}
+
+// settle works out what a workspace is given at this start, notes it in its row,
+// where the spawner process reads it, and plans accordingly.
+func (h *house) settle(ctx context.Context, row spawner.Row) (spawner.Plan, error) {
+	all, err := h.store.WorkspaceLimits(ctx, row.ID, time.Now())
+	if err != nil {
+		return spawner.Plan{}, err
+	}
+	site, most := h.cfg.limits()
+	held := course.Together(all, site, most)
+	if err := h.store.SettleLimits(ctx, row.ID, row.Generation, held); err != nil {
+		return spawner.Plan{}, err
+	}
+	row.Limits = container.Limits{Memory: held.Memory, CPUs: held.CPUs, PIDs: held.PIDs}
+	row.Network = held.Network
+	return h.plan(ctx, row)
+}
+
+// closeNetworks stops the workspaces that were given an open network and may no
+// longer have one; opened again, they start without.
+func (h *house) closeNetworks(ctx context.Context) error {
+	ids, err := h.store.TooOpen(ctx, time.Now())
+	for _, id := range ids {
+		err = errors.Join(err, h.spawner.Close(ctx, id, spawner.NetworkClosed))
+	}
+	return err
+}
+
+func parsePIDs(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 64 {
+		return 0, fmt.Errorf("%q is not a number of processes; JupyterLab needs 64", s)
+	}
+	return n, nil
+}
+
+// parseNetworks reads networks with blanks or commas between them.
+func parseNetworks(s string) (list []netip.Prefix, err error) {
+	for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }) {
+		p, err := netip.ParsePrefix(f)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", f)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
