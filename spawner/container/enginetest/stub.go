@@ -79,7 +79,7 @@ func StubImage(t testing.TB) string {
 	_, err = w.Write(program)
 	must(t, err)
 	must(t, w.Close())
-	q := url.Values{"fromSrc": {"-"}, "repo": {"lectern/jupyterstub"}, "tag": {tag}, "changes": {"ENV PATH=/usr/bin"}}
+	q := url.Values{"fromSrc": {"-"}, "repo": {"lectern/jupyterstub"}, "tag": {tag}, "changes": {"ENV PATH=/usr/bin", "LABEL lectern.waits=yes"}}
 	must(t, Docker(t.Context(), http.MethodPost, "/images/create?"+q.Encode(), &archive, nil))
 	return ref
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ func main() {
 
 func run() error {
 	fmt.Println("stub: starting")
+	wait(os.Getenv("JUPYTER_TOKEN_FILE"))
 	token, err := os.ReadFile(os.Getenv("JUPYTER_TOKEN_FILE"))
 	if err != nil {
 		return err
@@ -66,6 +68,21 @@ func run() error {
 	}
 	fmt.Println("stub: bye")
 	return nil
+}
+
+// wait returns when the token is there, if it is to come later, as the one of
+// deploy/notebook does.
+func wait(path string) {
+	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "waits")); err != nil {
+		return
+	}
+	fmt.Println("lectern: waiting")
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 func option(name string) string {

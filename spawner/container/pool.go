@@ -1,0 +1,226 @@
+package container
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Pool is an engine that keeps containers whose Jupyter has booted already,
+// paused, and gives one of them to a start that wants just such a container: the
+// home and what else lies in it are mounted into the container's own mount
+// namespace then, and it takes the workspace's name. Everything else, and every
+// start that none fits, is the engine's as before.
+//
+// A container is given once. Which it was is written down before anything of the
+// student's is mounted (marks.go), under a lock that the kernel takes away from
+// a process that is killed: one whose claim did not come to its end is removed,
+// never given to anybody.
+//
+// With a Size of 0 it keeps none, but still knows those that were given before.
+type Pool struct {
+	*Docker
+	options PoolOptions
+	owner   string // what this pool's containers are labelled with
+	wake    chan struct{}
+	step    func(string) // told how far a claim is; for tests
+
+	mu      sync.Mutex
+	off     string // why no container can be given on this machine; empty if that is not known
+	shapes  map[string]*shape
+	ready   []booted
+	starts  int       // going on
+	quietAt time.Time // when the last one ended
+	claims  map[string]claim
+}
+
+// PoolOptions is what an operator decides.
+type PoolOptions struct {
+	Size int    // booted containers of each kind that are kept
+	Dir  string // of the pool's own, below the data root
+	// Spare reports whether nobody waits for a start and there is memory for more;
+	// while it does not, none is booted. Room reports whether there is memory for
+	// those that are kept; while it does not, they are removed. nil is always.
+	Spare, Room func() bool
+	Log         *slog.Logger
+}
+
+// shape is one kind of container: all of a spec that is not one workspace's.
+type shape struct {
+	spec    Spec // without name, labels, secrets and whatever lies in the home
+	home    string
+	wanted  bool // two different homes had it, or the caller said so
+	usedAt  time.Time
+	failed  time.Time // the last boot, if it did
+	imageID string    // as last seen
+}
+
+// booted is a container that waits, as it was last seen.
+type booted struct{ id, mark, shape, imageID, secrets string }
+
+const (
+	poolLabel = "lectern.pool"      // the pool that a container belongs to
+	markLabel = "lectern.pool.mark" // its directory of marks
+
+	// waitsLabel is of an image whose jupyter-lab can wait for its token; it
+	// does so if it finds a file of waitsFile's name in its place, and says
+	// waitsLine in its log.
+	waitsLabel = "lectern.waits"
+	waitsFile  = "waits"
+	waitsLine  = "lectern: waiting"
+
+	poolEvery  = 5 * time.Second
+	poolQuiet  = 3 * time.Second  // without a start before one is booted
+	poolRetry  = 10 * time.Minute // after a boot that failed
+	poolKinds  = 4                // of which containers are kept
+	bootWithin = 2 * time.Minute
+)
+
+// NewPool keeps containers of d. Nothing is booted before [Pool.Run].
+func NewPool(d *Docker, o PoolOptions) (*Pool, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	at, err := d.options.Data.Translate(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(at))
+	return &Pool{Docker: d, options: o, owner: hex.EncodeToString(sum[:8]), wake: make(chan struct{}, 1), step: func(string) {},
+		shapes: map[string]*shape{}, claims: map[string]claim{}}, nil
+}
+
+// Off is why no container can be given on this machine, for the operator; empty
+// if that is not known. It is found out with the first one.
+func (p *Pool) Off() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.off
+}
+
+// Want has containers like s kept from the first, before two starts asked for
+// such. What is one student's of it is not looked at.
+func (p *Pool) Want(s Spec) { p.learn(s, true) }
+
+// learn notes what kind of container s is. One that only a single home ever had
+// is not kept: it might hold something of that student.
+func (p *Pool) learn(s Spec, wanted bool) (key string) {
+	kind, home := split(s)
+	key = kind.key()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.shapes[key]
+	if at == nil {
+		at = &shape{spec: kind, home: home}
+		p.shapes[key] = at
+	}
+	at.wanted = at.wanted || wanted || at.home != home
+	at.usedAt = time.Now()
+	for len(p.shapes) > 4*poolKinds {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(p.shapes)), func(a, b string) int { return p.shapes[a].usedAt.Compare(p.shapes[b].usedAt) })
+		delete(p.shapes, oldest)
+	}
+	return key
+}
+
+// kinds are the shapes that containers are kept of, the last used first.
+func (p *Pool) kinds() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keys := slices.DeleteFunc(slices.Collect(maps.Keys(p.shapes)), func(k string) bool { return !p.shapes[k].wanted })
+	slices.SortFunc(keys, func(a, b string) int { return p.shapes[b].usedAt.Compare(p.shapes[a].usedAt) })
+	return keys[:min(len(keys), poolKinds)]
+}
+
+// split is what of s every workspace of its kind has, and the directory that is
+// its home.
+func split(s Spec) (kind Spec, home string) {
+	kind = s
+	kind.Name, kind.Labels, kind.Mounts = "", nil, nil
+	kind.Secrets = map[string]string{}
+	for name := range s.Secrets {
+		kind.Secrets[name] = ""
+	}
+	for _, m := range s.Mounts {
+		if inHome(m) {
+			home += m.From + "\n"
+		} else {
+			kind.Mounts = append(kind.Mounts, m)
+		}
+	}
+	kind.Limits = s.Limits.Or(DefaultLimits)
+	return kind, home
+}
+
+// inHome reports whether a mount is the student's home or lies in it.
+func inHome(m Mount) bool { return m.To == HomeDir || strings.HasPrefix(m.To, HomeDir+"/") }
+
+// key is the same for specs that ask for the same, whatever fields they have.
+func (s Spec) key() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // it has only strings, numbers and maps of them
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// started counts a start that goes on: none is booted meanwhile.
+func (p *Pool) started() (ended func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starts++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.starts--
+		p.quietAt = time.Now()
+	}
+}
+
+// quiet reports whether a boot would take nobody's time.
+func (p *Pool) quiet() bool {
+	p.mu.Lock()
+	still := p.starts == 0 && time.Since(p.quietAt) >= poolQuiet
+	p.mu.Unlock()
+	return still && yes(p.options.Spare) && yes(p.options.Room)
+}
+
+func yes(f func() bool) bool { return f == nil || f() }
+
+// take is a container that waits and is of this kind and image; ok is false if
+// there is none.
+func (p *Pool) take(key, imageID string) (c booted, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.ready, func(c booted) bool { return c.shape == key && c.imageID == imageID })
+	if i < 0 || p.options.Size <= 0 || p.off != "" {
+		return booted{}, false
+	}
+	c = p.ready[i]
+	p.ready = slices.Delete(p.ready, i, i+1)
+	return c, true
+}
+
+// Image implements [Engine], and notes what is known of it for the next start.
+func (p *Pool) Image(ctx context.Context, ref string) (Image, error) {
+	got, err := p.Docker.Image(ctx, ref)
+	if err != nil {
+		return got, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.shapes {
+		if s.spec.Image == ref {
+			s.imageID = got.ID
+		}
+	}
+	return got, nil
+}

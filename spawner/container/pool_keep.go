@@ -1,0 +1,186 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// Run keeps as many as there should be, until ctx ends. They stay, and the next
+// Run takes them over.
+func (p *Pool) Run(ctx context.Context) error {
+	for failed := false; ctx.Err() == nil; {
+		err := p.keep(ctx)
+		if err != nil && ctx.Err() == nil && !failed {
+			p.options.Log.Warn("pool of containers", "err", err)
+		}
+		failed = err != nil
+		every := poolEvery
+		if p.options.Size <= 0 {
+			every *= 6
+		}
+		select {
+		case <-ctx.Done():
+		case <-p.wake:
+		case <-time.After(every):
+		}
+	}
+	return nil
+}
+
+// look has the pool looked at again soon.
+func (p *Pool) look() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keep looks at all of the pool's containers, removes those that nobody can be
+// given, and boots one if one is wanted.
+func (p *Pool) keep(ctx context.Context) error {
+	api, err := p.api(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: byLabel(map[string]string{poolLabel: p.owner})})
+	if err != nil {
+		return p.wrap(ctx, "list", "pool", err)
+	}
+	found, have := map[string]bool{}, map[string]int{}
+	var waiting []booted
+	for _, c := range all {
+		name := c.Labels[markLabel]
+		found[name] = true
+		at := booted{id: c.ID, mark: name, secrets: c.Labels[secretsLabel]}
+		switch p.sort(ctx, &at, string(c.State) == "paused", have) {
+		case waits:
+			waiting = append(waiting, at)
+			have[at.shape]++
+		case coming:
+			have[at.shape]++
+		}
+	}
+	p.mu.Lock()
+	p.ready = waiting
+	for name := range p.claims {
+		if !found[name] {
+			delete(p.claims, name)
+		}
+	}
+	off := p.off != ""
+	p.mu.Unlock()
+	if err := p.sweepMarks(found); err != nil {
+		return err
+	}
+	if p.options.Size <= 0 || off || !p.quiet() {
+		return nil
+	}
+	for _, key := range p.kinds() {
+		if have[key] < p.options.Size && p.bootOne(ctx, key) {
+			p.look()
+			return nil
+		}
+	}
+	return nil
+}
+
+// place is where a container of the pool stands.
+type place int
+
+const (
+	gone   place = iota // it was removed, or is a workspace's
+	coming              // somebody is at it
+	waits
+)
+
+// sort removes a container that can be given to nobody, and says where the others stand.
+func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string]int) place {
+	m := p.mark(c.mark)
+	var kind kept
+	_ = m.read(kindMark, &kind) // without it it is of no kind, and goes
+	c.shape, c.imageID = kind.Spec.key(), kind.ImageID
+	if m.has(givenMark) {
+		return gone
+	}
+	lock, err := m.lock()
+	switch {
+	case err == nil:
+		defer lock.Close()
+	case errors.Is(err, fs.ErrNotExist): // nobody can say what it is
+	case m.has(claimMark):
+		return gone
+	default:
+		return coming
+	}
+	if err == nil {
+		switch {
+		case m.has(givenMark): // meanwhile
+			return gone
+		case m.has(readyMark) && !m.has(claimMark) && paused && p.wanted(ctx, c, kind.Spec, have):
+			return waits
+		}
+	}
+	p.options.Log.Info("a container of the pool is removed", "id", c.id, "claimed", m.has(claimMark))
+	p.clear(c.id, c.secrets, m)
+	return gone
+}
+
+// wanted reports whether a container that waits should go on waiting: there are
+// not too many of its kind, its image is still the one of that name, and there
+// is memory.
+func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string]int) bool {
+	if p.options.Size <= have[c.shape] || !yes(p.options.Room) {
+		return false
+	}
+	p.mu.Lock()
+	if p.shapes[c.shape] == nil { // kept by an earlier Lectern
+		p.shapes[c.shape] = &shape{spec: kind, wanted: true, usedAt: time.Now()}
+	}
+	p.mu.Unlock()
+	image, err := p.Image(ctx, kind.Image)
+	if err != nil {
+		return !errors.Is(err, ErrImageMissing)
+	}
+	for _, key := range p.kinds() {
+		if key == c.shape {
+			return image.ID == c.imageID
+		}
+	}
+	return false
+}
+
+// bootOne reports whether there is one more now.
+func (p *Pool) bootOne(ctx context.Context, key string) bool {
+	p.mu.Lock()
+	s := *p.shapes[key]
+	p.mu.Unlock()
+	if time.Since(s.failed) < poolRetry {
+		return false
+	}
+	began := time.Now()
+	err := p.boot(ctx, s.spec)
+	if err == nil {
+		p.options.Log.Info("a container waits in the pool", "image", s.spec.Image, "took", time.Since(began).Round(time.Millisecond))
+		return true
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	p.mu.Lock()
+	if at := p.shapes[key]; at != nil {
+		at.failed = time.Now()
+	}
+	if errors.Is(err, errOff) {
+		p.off = err.Error()
+	}
+	p.mu.Unlock()
+	p.options.Log.Warn("no container waits in the pool", "image", s.spec.Image, "off", errors.Is(err, errOff), "err", err)
+	return false
+}
+
+func (m mark) name() string { return filepath.Base(string(m)) }
