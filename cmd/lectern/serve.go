@@ -67,6 +67,7 @@ type house struct {
 	engine   container.Engine // that workspaces run on
 	sealing  grading.Engine   // that graders run on
 	assets   handlers.Assets  // nil leaves JupyterLab's files to workspaces
+	images   container.Images // nil where workspaces are no containers
 	spawner  *spawner.Spawner
 
 	preparer  *grading.Preparer

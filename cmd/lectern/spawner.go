@@ -67,7 +67,7 @@ func (c spawnerCmd) Run(e *env) error {
 		return err
 	}
 	h.log.Info("ready", "socket", cfg.SpawnerDoor)
-	err = remote.NewServer(remote.Config{Workspaces: h.engine, Local: local, Rows: doorRows{h}, Data: cfg.Data, Log: h.log,
+	err = remote.NewServer(remote.Config{Workspaces: h.engine, Local: local, Images: h.imagesOn(local), Rows: doorRows{h}, Data: cfg.Data, Log: h.log,
 		Grading: container.Limits{Memory: cfg.GradeMemory}}).Serve(e.ctx, ln)
 	h.log.Info("stopped")
 	return err
@@ -98,7 +98,7 @@ func (h *house) shareData(ctx context.Context) error {
 func (h *house) engines() (err error) {
 	if h.cfg.SpawnerDoor != "" {
 		door := remote.NewClient(h.cfg.SpawnerDoor)
-		h.engine, h.sealing, h.assets = door, door.Graders(), door.Assets
+		h.engine, h.sealing, h.assets, h.images = door, door.Graders(), door.Assets, door
 		return nil
 	}
 	if h.engine, err = h.newEngine(); err != nil {
@@ -110,9 +110,17 @@ func (h *house) engines() (err error) {
 	}
 	h.sealing = local
 	if h.cfg.Spawner != "process" { // whose JupyterLab is not an image's
-		h.assets = local.Assets
+		h.assets, h.images = local.Assets, h.imagesOn(local)
 	}
 	return nil
+}
+
+// imagesOn are the images that workspaces and graders start from.
+func (h *house) imagesOn(local *container.Docker) container.Images {
+	if engine, ok := h.engine.(container.Images); ok {
+		return container.Besides(engine, local)
+	}
+	return local
 }
 
 // localEngine grades and reads images, whatever workspaces run on.

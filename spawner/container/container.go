@@ -77,6 +77,10 @@ type Image struct {
 	Ref  string
 	ID   string // digest of the image's configuration, sha256:…
 	Size int64  // bytes on disk
+	// RepoDigest is name@sha256:…, which fetches the very same image again; empty
+	// for one that was built or loaded by hand.
+	RepoDigest string
+	BuiltAt    time.Time
 }
 
 // Phase is where a container is in its life.

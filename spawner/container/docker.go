@@ -47,7 +47,9 @@ type DockerOptions struct {
 	// Secrets is a directory of Lectern's own, below the data root, best on a
 	// file system in memory.
 	Secrets string
-	Log     *slog.Logger
+	// FetchPatience is how long a download may bring nothing; 0 is two minutes.
+	FetchPatience time.Duration
+	Log           *slog.Logger
 }
 
 // NewDocker prepares a driver without calling the engine yet.
@@ -110,7 +112,7 @@ func (d *Docker) Image(ctx context.Context, ref string) (Image, error) {
 	if err != nil {
 		return Image{}, d.wrap(ctx, "inspect image", ref, err)
 	}
-	return Image{Ref: ref, ID: got.ID, Size: got.Size}, nil
+	return imageOf(ref, got), nil
 }
 
 // Start implements [Engine]. If it fails, nothing of the container is left.

@@ -120,8 +120,11 @@ func (w *Swarm) Image(ctx context.Context, ref string) (Image, error) {
 // with, or by its id if it was made or loaded by hand. Neither makes a machine
 // that has it ask a registry.
 func (w *Swarm) pin(ctx context.Context, api *client.Client, ref string) (string, error) {
-	if strings.Contains(ref, "@sha256:") || strings.HasPrefix(ref, "sha256:") {
+	if strings.Contains(ref, "@sha256:") {
 		return ref, nil
+	}
+	if strings.HasPrefix(ref, "sha256:") {
+		return w.repoDigest(ctx, ref), nil
 	}
 	got, err := w.manager.Image(ctx, ref)
 	if err != nil {

@@ -123,7 +123,7 @@ func (d *door) serve() {
 	log := slog.New(slog.DiscardHandler)
 	ln, err := remote.Listen(d.socket, remote.Peers{User: -1, Group: -1}, log)
 	must(d.t, err)
-	d.close = serveOn(d.t, ln, remote.Config{Workspaces: d.engine, Local: d.engine, Rows: d.rows, Data: d.data, Log: log,
+	d.close = serveOn(d.t, ln, remote.Config{Workspaces: d.engine, Local: d.engine, Images: d.engine, Rows: d.rows, Data: d.data, Log: log,
 		SweepEvery: 2 * time.Second})
 }
 

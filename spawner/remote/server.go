@@ -44,6 +44,7 @@ type Local interface {
 type Config struct {
 	Workspaces container.Engine // where workspaces run
 	Local      Local            // may be the same
+	Images     container.Images // where images of both are fetched; nil fetches none
 	Rows       Rows
 	Grading    container.Limits // of one grader, at most; zero fields are container.GraderLimits
 	Data       string           // the data root, that mounts come from
@@ -85,6 +86,9 @@ func NewServer(c Config) *Server {
 	handle(s, "free", quick, s.free)
 	s.stream("events", s.events)
 	s.stream("assets", s.assets)
+	if c.Images != nil {
+		s.stream("fetch", s.fetch(c.Images))
+	}
 	handle(s, "grader/image", quick, imageOn(s.Local))
 	handle(s, "grader/ending", quick, s.ending)
 	handle(s, "grader/remove", change, s.removeGrader)

@@ -91,11 +91,7 @@ func Docker(ctx context.Context, method, path string, in, out any) error {
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			socket := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://")
-			if socket == "" {
-				socket = "/var/run/docker.sock"
-			}
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+			return (&net.Dialer{}).DialContext(ctx, "unix", engineSocket())
 		},
 	}}
 	kind, body := "application/json", io.Reader(nil)
@@ -136,4 +132,11 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func engineSocket() string {
+	if socket := strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"); socket != "" {
+		return socket
+	}
+	return "/var/run/docker.sock"
 }
