@@ -140,6 +140,15 @@ func (s *Site) ownWorkspace(r *http.Request) (store.Workspace, error) {
 	return row, err
 }
 
+// ownCopy is the visitor's throw-away copy that the path names.
+func (s *Site) ownCopy(r *http.Request) (store.Workspace, error) {
+	row, err := s.ownWorkspace(r)
+	if err == nil && row.SubmissionID == 0 {
+		err = course.Problemf(course.NotFound, "There is no such copy.")
+	}
+	return row, err
+}
+
 // mustBeMember refuses a site admin who is not on the roster: a workspace and
 // its files belong to a member.
 func mustBeMember(v *visit) error {

@@ -59,7 +59,7 @@ func shownText(m store.MarkRow) string {
 	case m.Unseen:
 		return "The student still sees the mark that was returned; this one is shown when you return it."
 	case m.Returned != nil:
-		return "The student sees this mark."
+		return "The student sees this."
 	case m.EventID != nil:
 		return "The student does not see this mark until you return it."
 	}

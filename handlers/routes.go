@@ -181,6 +181,7 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/workspaces/{workspace}", member, s.startWorkspace},
 		{post, "/courses/{course}/workspaces/{workspace}/stop", member, s.stopWorkspace},
 		{get, "/courses/{course}/running", staff, s.runningCopies},
+		{get, "/courses/{course}/workspaces/{workspace}/discard", staff, s.confirmDiscardCopy},
 		{post, "/courses/{course}/workspaces/{workspace}/discard", staff, s.discardCopy},
 		{get, "/courses/{course}/servers", instructor, s.servers},
 		{get, "/courses/{course}/servers/events", instructor, s.serversEvents},

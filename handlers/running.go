@@ -150,22 +150,36 @@ func (s *Site) showCopies(w http.ResponseWriter, r *http.Request, up []store.Cop
 			Handed:  "handed in " + shortTime(c.TakenAt, now, v.course.Location()),
 			Since:   when(c.QueuedAt, now, v.course.Location()),
 			Enter:   launchPath(v.course.Slug, c.ID, labPath(c.Assignment, "")),
-			Discard: discardPath(v.course.Slug, c.ID)}
+			Discard: discardCopyConfirm(v, c.ID)}
 		row.State, row.StateText = serverState(spawner.State(c.State))
 		page.Rows = append(page.Rows, row)
 	}
 	return s.showStatus(w, r, pick(open == "", http.StatusOK, http.StatusConflict), views.Running(page))
 }
 
-// discardCopy ends one of the visitor's copies; its files go with it.
-func (s *Site) discardCopy(w http.ResponseWriter, r *http.Request) error {
-	v := visitOf(r)
-	row, err := s.ownWorkspace(r)
+// discardCopyConfirm asks before a copy goes with what was changed in it.
+func discardCopyConfirm(v *visit, id string) views.ConfirmView {
+	return views.ConfirmView{ID: "discard-" + id, Title: "Discard this copy?", Keeps: "The submission, as it was handed in.",
+		Loses:  "What was changed in the copy, and what runs in it.",
+		Button: "Discard", Kind: "danger", Action: discardPath(v.course.Slug, id), Back: runningPath(v.course.Slug)}
+}
+
+// confirmDiscardCopy asks first, for those without scripts.
+func (s *Site) confirmDiscardCopy(w http.ResponseWriter, r *http.Request) error {
+	row, err := s.ownCopy(r)
 	if err != nil {
 		return err
 	}
-	if row.SubmissionID == 0 {
-		return course.Problemf(course.NotFound, "There is no such copy.")
+	page := s.coursePage(r, "Discard a copy", "")
+	return s.show(w, r, views.Confirm(views.ConfirmPageView{Page: page, Confirm: discardCopyConfirm(visitOf(r), row.ID)}))
+}
+
+// discardCopy ends one of the visitor's copies; its files go with it.
+func (s *Site) discardCopy(w http.ResponseWriter, r *http.Request) error {
+	v := visitOf(r)
+	row, err := s.ownCopy(r)
+	if err != nil {
+		return err
 	}
 	if err := s.Workspaces.Close(r.Context(), row.ID, spawner.Discarded); err != nil {
 		return err

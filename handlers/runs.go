@@ -34,6 +34,8 @@ func (s *Site) runs(w http.ResponseWriter, r *http.Request) error {
 		page.Why = "The assignment has not been released, so nobody has handed anything in."
 	} else if v.assignment.Points == 0 {
 		page.Why = "The assignment has no question that carries points."
+	} else if live.Total > 0 {
+		page.Grade = gradePath(c, a)
 	}
 	return s.show(w, r, views.Runs(page))
 }

@@ -107,6 +107,9 @@ func histogram(scores []float64, most float64) views.HistogramView {
 		h.Bars = append(h.Bars, views.Bar{X: strconv.Itoa(i * step), Y: strconv.FormatFloat(height-tall, 'f', 1, 64), Height: strconv.FormatFloat(tall, 'f', 1, 64),
 			Middle: strconv.Itoa(i*step + step/2 - 3), From: pointsText(most * float64(i) / bins), Text: text, Count: strconv.Itoa(n)})
 	}
+	if len(count) == bins { // the column above begins there
+		h.Edge, h.EdgeX = pointsText(most), strconv.Itoa(bins*step-6)
+	}
 	h.Width = strconv.Itoa(max(width, len(count)*step))
 	return h
 }

@@ -14,6 +14,7 @@ import (
 
 	"lectern/course"
 	"lectern/exchange"
+	"lectern/store"
 	"lectern/views"
 )
 
@@ -34,6 +35,9 @@ func (s *Site) submission(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(subs) == 0 {
 		return s.show(w, r, views.Submission(page))
+	}
+	if err := s.testsOf(r, &page); err != nil {
+		return err
 	}
 	now, loc := s.Now(), v.course.Location()
 	chosen := chosenSubmission(subs, r.FormValue("attempt"))
@@ -64,6 +68,32 @@ func (s *Site) submission(w http.ResponseWriter, r *http.Request) error {
 		page.Files = append(page.Files, file)
 	}
 	return s.show(w, r, views.Submission(page))
+}
+
+// testsOf says what autograding found in the attempt that counts, and where it is
+// read and marked.
+func (s *Site) testsOf(r *http.Request, page *views.SubmissionView) error {
+	v := visitOf(r)
+	rows, err := s.Store.RunTable(r.Context(), v.assignment.ID, store.RunQuery{Login: v.subject.Login})
+	if err != nil {
+		return err
+	}
+	if len(rows) == 1 && rows[0].State != nil {
+		tests := s.runRow(v, rows[0])
+		tests.URL = runsPath(v.course.Slug, v.assignment.Slug) + "?" + url.Values{"q": {v.subject.Login}}.Encode()
+		page.Tests = &tests
+	}
+	if v.assignment.Points == 0 {
+		return nil
+	}
+	number, err := s.Store.PaperOf(r.Context(), v.assignment.ID, v.subject.ID)
+	if err == nil {
+		page.Grade = paperPath(v.course.Slug, v.assignment.Slug, number) + "?by=student"
+	}
+	if course.IsKind(err, course.NotFound) {
+		err = nil // nobody has asked for papers yet
+	}
+	return err
 }
 
 // chosenSubmission is the attempt that was asked for, else the one that counts.

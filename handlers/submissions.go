@@ -126,7 +126,7 @@ func submissionFilter(base string, f store.SubmissionFilter, sections []string) 
 func (s *Site) submissionRow(v *visit, base string, row store.SubmissionRow) views.SubmissionRow {
 	now, loc := s.Now(), v.course.Location()
 	out := views.SubmissionRow{Login: row.Login, Name: row.Name, Section: row.Section, Attempts: row.Attempts, URL: base + "/" + url.PathEscape(row.Login),
-		Marks: assignmentPart(v.course.Slug, v.assignment.Slug, "marks/"+url.PathEscape(row.Login)), At: whenIf(row.TakenAt, now, loc, "—"), Doubtful: row.Notes > 0}
+		Marks: assignmentPart(v.course.Slug, v.assignment.Slug, "marks/"+url.PathEscape(row.Login)), At: whenIf(row.TakenAt, now, loc, "–"), Doubtful: row.Notes > 0}
 	due := course.EffectiveDue(v.assignment.DueAt, row.OwnDueAt)
 	switch {
 	case row.ReturnedAt != nil:

@@ -220,6 +220,7 @@ type RunRepair struct {
 type RunQuery struct {
 	State  string // "", none, queued, running, done, failed, cancelled, flagged, repaired
 	Search string
+	Login  string // this student's only
 	Limit  int
 	Offset int
 }
@@ -240,7 +241,7 @@ func (s *Store) RunTable(ctx context.Context, a course.AssignmentID, q RunQuery)
 		with latest as (`+latestRuns+`), page as (
 			select l.*, u.login, u.name, m.section, (count(*) over ())::int as total
 			from latest l join members m on m.id = l.member_id join users u on u.id = m.user_id
-			where `+state+` and ($3 = '' or strpos(lower(u.login || ' ' || u.name), lower($3)) > 0)
+			where `+state+` and ($3 = '' or strpos(lower(u.login || ' ' || u.name), lower($3)) > 0) and ($6 = '' or u.login = $6)
 			order by array_position(array['running', 'failed'], l.state), u.login limit nullif($4, 0) offset $5
 		)
 		select p.*, x.points, x.max, coalesce(x.needs, 0)::int as needs, coalesce(x.asked, '{}') as asked
@@ -248,7 +249,7 @@ func (s *Store) RunTable(ctx context.Context, a course.AssignmentID, q RunQuery)
 		left join lateral (select sum(points) as points, sum(max) filter (where points is not null) as max, count(*) filter (where points is null) as needs,
 				array(select q.question || ': ' || f from run_results q, unnest(q.flags) f where q.run_id = p.run_id order by q.notebook, q.position) as asked
 			from run_results x where x.run_id = p.run_id and p.state = 'done') x on true
-		order by array_position(array['running', 'failed'], p.state), p.login`, a, false, q.Search, q.Limit, q.Offset)
+		order by array_position(array['running', 'failed'], p.state), p.login`, a, false, q.Search, q.Limit, q.Offset, q.Login)
 }
 
 // MembersByLogin finds members of a course; logins that are nobody's are left out.
