@@ -42,6 +42,7 @@ type config struct {
 	Graders     int              // submissions autograded at once
 	CellTime    time.Duration    // a cell of a graded submission may run so long
 	GradeMemory int64            // bytes a graded submission may use
+	Pool        int              // booted containers of each kind that wait; 0 is none
 	Prestart    int              // workspaces started before a click, at most at once; 0 is none
 	MaxAge      time.Duration    // any workspace is stopped after this; 0 is never
 	KeepFigures time.Duration    // how long the counts of people and start times are kept
@@ -115,6 +116,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
 		GradeMemory: parse(r, "LECTERN_GRADING_MEMORY", "1GiB", parseBytes),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
+		Pool:        parse(r, "LECTERN_POOL", "0", parsePool),
 		Prestart:    parse(r, "LECTERN_PRESTART", "10", parsePrestart),
 		KeepFigures: parse(r, "LECTERN_KEEP_FIGURES", "4800h", parseKeep),
 	}

@@ -149,6 +149,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return site.SweepSessions(ctx) })
 	g.Go(func() error { return h.runWorkspaces(ctx) })
+	g.Go(func() error { return h.keepPool(ctx) })
 	g.Go(func() error { return site.Run(ctx) })
 	g.Go(func() error { return h.runJobs(ctx) })
 	g.Go(func() error { return h.runGraders(ctx) })

@@ -66,6 +66,10 @@ func (c spawnerCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	ctx, done := context.WithCancel(e.ctx)
+	pool := make(chan error, 1)
+	go func() { pool <- h.keepPool(ctx) }()
+	defer func() { done(); <-pool }()
 	h.log.Info("ready", "socket", cfg.SpawnerDoor)
 	err = remote.NewServer(remote.Config{Workspaces: h.engine, Local: local, Images: h.imagesOn(local), Rows: doorRows{h}, Data: cfg.Data, Log: h.log,
 		Grading: container.Limits{Memory: cfg.GradeMemory}}).Serve(e.ctx, ln)

@@ -50,8 +50,12 @@ func (h *house) newEngine() (container.Engine, error) {
 	if h.cfg.Spawner == "swarm" {
 		return h.newSwarm()
 	}
-	return container.NewDocker(container.DockerOptions{Host: h.cfg.Engine.Host, Certs: h.cfg.Engine.Certs,
+	d, err := container.NewDocker(container.DockerOptions{Host: h.cfg.Engine.Host, Certs: h.cfg.Engine.Certs,
 		Network: h.cfg.Network, Data: data, Secrets: filepath.Join(h.cfg.Data, "secrets"), Log: h.log})
+	if err != nil {
+		return nil, err
+	}
+	return h.pooled(d)
 }
 
 // runWorkspaces keeps workspaces going until ctx ends. Without an engine the

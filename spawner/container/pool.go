@@ -38,6 +38,7 @@ type Pool struct {
 	ready   []booted
 	starts  int       // going on
 	quietAt time.Time // when the last one ended
+	shortAt time.Time // when there was last no room for what waits
 	claims  map[string]claim
 }
 
@@ -77,9 +78,9 @@ const (
 	waitsLine  = "lectern: waiting"
 
 	poolEvery  = 5 * time.Second
-	poolQuiet  = 3 * time.Second  // without a start before one is booted
-	poolRetry  = 10 * time.Minute // after a boot that failed
-	poolKinds  = 4                // of which containers are kept
+	poolQuiet  = 3 * time.Second // without a start before one is booted
+	poolRetry  = 5 * time.Minute // after a boot that failed, and after memory was short
+	poolKinds  = 4               // of which containers are kept
 	bootWithin = 2 * time.Minute
 )
 
@@ -188,7 +189,7 @@ func (p *Pool) started() (ended func()) {
 // quiet reports whether a boot would take nobody's time.
 func (p *Pool) quiet() bool {
 	p.mu.Lock()
-	still := p.starts == 0 && time.Since(p.quietAt) >= poolQuiet
+	still := p.starts == 0 && time.Since(p.quietAt) >= poolQuiet && time.Since(p.shortAt) >= poolRetry
 	p.mu.Unlock()
 	return still && yes(p.options.Spare) && yes(p.options.Room)
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sys/unix"
 )
 
 // boot makes one container of a kind that waits, and leaves it paused. It is
@@ -20,6 +22,9 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 	api, err := p.api(ctx)
 	if err != nil {
 		return err
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%w: this process is not root's", errOff)
 	}
 	image, err := api.ImageInspect(ctx, kind.Image)
 	if err != nil {
@@ -82,7 +87,14 @@ func (p *Pool) probe(ctx context.Context, id string, m mark) error {
 	if err != nil {
 		return err
 	}
-	list, err := p.trees([]Mount{{From: string(m) + "/" + probeMark, To: HomeDir}})
+	var fs unix.Statfs_t
+	if err := unix.Statfs(p.Docker.options.Data.Inside, &fs); err != nil {
+		return err
+	}
+	if fs.Flags&unix.ST_RDONLY != 0 {
+		return fmt.Errorf("%w: the data root is read-only here", ErrMount)
+	}
+	list, err := p.trees([]Mount{{From: string(m) + "/" + probeMark, To: HomeDir, Writable: true}})
 	if err != nil {
 		return err
 	}

@@ -134,10 +134,16 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 // not too many of its kind, its image is still the one of that name, and there
 // is memory.
 func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string]int) bool {
-	if p.options.Size <= have[c.shape] || !yes(p.options.Room) {
+	if p.options.Size <= have[c.shape] {
 		return false
 	}
+	room := yes(p.options.Room)
 	p.mu.Lock()
+	if !room {
+		p.shortAt = time.Now()
+		p.mu.Unlock()
+		return false
+	}
 	if p.shapes[c.shape] == nil { // kept by an earlier Lectern
 		p.shapes[c.shape] = &shape{spec: kind, wanted: true, usedAt: time.Now()}
 	}

@@ -182,7 +182,7 @@ func (t tree) look() error {
 	if err := errors.Join(unix.Fstat(at, &is), unix.Fstatfs(at, &fs)); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrMount, t.to, err)
 	}
-	if is.Dev != t.dev || is.Ino != t.ino || t.readOnly && fs.Flags&unix.ST_RDONLY == 0 {
+	if is.Dev != t.dev || is.Ino != t.ino || t.readOnly != (fs.Flags&unix.ST_RDONLY != 0) {
 		return fmt.Errorf("%w: %s is not what was mounted there", ErrMount, t.to)
 	}
 	return nil
