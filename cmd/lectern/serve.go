@@ -158,6 +158,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.loop(ctx, "returns", 10*time.Second, h.returns.Mend) })
 	g.Go(func() error { return h.loop(ctx, "sweep", time.Hour, h.sweep) })
 	g.Go(func() error { return h.loop(ctx, "copies", copiesEvery, h.dropCopies) })
+	g.Go(func() error { return h.runEgress(ctx) })
 	g.Go(func() error { return h.loop(ctx, "networks", networksEvery, h.closeNetworks) })
 	g.Go(func() error { return h.loop(ctx, "readings", readOften, h.readUsage) })
 	g.Go(func() error { return h.loop(ctx, "minutes", 20*time.Second, h.store.CountMinute) })
