@@ -186,7 +186,7 @@ func (s *Site) settingsView(r *http.Request, errs []views.FieldError, a course.A
 	return views.AssignmentSettingsView{Page: s.assignmentFrame(r, "Settings", "settings"), Errors: errs,
 		Title: a.Title, TitleError: errorOf(errs, "title"),
 		Slug: v.assignment.Slug, Action: assignmentPart(v.course.Slug, v.assignment.Slug, "settings"),
-		ArchiveURL: assignmentPart(v.course.Slug, v.assignment.Slug, "archive"), Released: v.assignment.ReleasedAt != nil}
+		ArchiveURL: assignmentPart(v.course.Slug, v.assignment.Slug, "archive"), LimitsURL: assignmentPart(v.course.Slug, v.assignment.Slug, "limits"), Released: v.assignment.ReleasedAt != nil}
 }
 
 // saveSettings changes title and image, and how it is autograded.

@@ -130,7 +130,7 @@ func (s *Site) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 	path := settingsPath(was.Slug)
 	p := views.CourseSettingsView{Page: s.coursePage(r, "Settings", "settings"), Action: path, ArchiveURL: path + "/archive", MoveURL: movePath(was.Slug), ReleasesURL: releaseSettingsPath(was.Slug),
 		Archived: was.ArchivedAt != nil, Fields: courseFields(c, errs)}
-	p.TimesURL = courseTimesPath(was.Slug)
+	p.TimesURL, p.LimitsURL = courseTimesPath(was.Slug), limitsPath(was.Slug)
 	p.Fields.Slug.Optional = false
 	p.Fields.Slug.Value, p.Fields.Slug.Disabled, p.Fields.Slug.Hint = was.Slug, true, "Names the course in addresses and directories, so it stays for good."
 	p.Fields.Zone.Hint = "In another zone every deadline keeps its time of day: what is due at 23:59 stays due at 23:59, there."

@@ -51,4 +51,6 @@ const (
 	herePath         = "/notes/here"
 )
 
+func limitsPath(c string) string { return settingsPath(c) + "/limits" }
+
 func courseTimesPath(c string) string { return settingsPath(c) + "/times" }

@@ -191,6 +191,10 @@ func (s *Site) routes() []route {
 		{post, "/courses/{course}/servers/withdraw", instructor, s.withdrawAnnouncement},
 		{get, "/courses/{course}/settings/times", instructor, s.courseTimes},
 		{post, "/courses/{course}/settings/times", instructor, s.saveCourseTimes},
+		{get, "/courses/{course}/settings/limits", instructor, s.limitsPage},
+		{post, "/courses/{course}/settings/limits", instructor, s.saveLimits},
+		{get, "/courses/{course}/assignments/{assignment}/limits", instructor, s.limitsPage},
+		{post, "/courses/{course}/assignments/{assignment}/limits", instructor, s.saveLimits},
 
 		{get, "/courses/{course}/move", instructor, s.movePage},
 		{post, "/courses/{course}/move", instructor, s.uploadCourse},

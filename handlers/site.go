@@ -43,6 +43,7 @@ type Config struct {
 	// may choose less. 0 of the first two is for ever.
 	IdleAfter, MaxAge, WarnBefore time.Duration
 
+	Bounds   Bounds // of workspaces
 	Prestart bool   // workspaces may be started before their student clicks
 	Loopback bool   // workspaces are processes on this machine, and dialled there
 	Assets   Assets // JupyterLab's own files, out of an image; nil leaves them to workspaces

@@ -110,11 +110,11 @@ func (s *Store) TooOpen(ctx context.Context, now time.Time) ([]string, error) {
 	return ids, err
 }
 
-// RunOpen is how many of a course's workspaces run with an open network.
-func (s *Store) RunOpen(ctx context.Context, c course.ID) (int, error) {
+// TooOpenIn is how many of them are of the course.
+func (s *Store) TooOpenIn(ctx context.Context, c course.ID, now time.Time) (int, error) {
 	type row struct{ N int }
 	r, err := one[row](ctx, s.db, "open workspaces", `
-		select count(*)::int as n from workspaces w
-		where w.course_id = $1 and `+runsOpen, c)
+		select count(distinct w.id)::int as n from workspaces w`+works+`
+		where w.course_id = $2 and `+runsOpen+` and coalesce(al.network, cl.network, 'open') <> 'open'`, now, c)
 	return r.N, err
 }

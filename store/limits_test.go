@@ -104,8 +104,8 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 	if got := open(); !slices.Equal(got, []string{w.ID}) {
 		t.Errorf("too open: %v, want the workspace", got)
 	}
-	if n, err := s.RunOpen(ctx, c.ID); n != 1 || err != nil {
-		t.Errorf("%d run open, %v", n, err)
+	if n, err := s.TooOpenIn(ctx, c.ID, now); n != 1 || err != nil {
+		t.Errorf("%d too open, %v", n, err)
 	}
 	must(s.SettleLimits(ctx, w.ID, 1, course.Held{Memory: 5, CPUs: .1, PIDs: 6, Network: course.NetworkOff}))
 	if got := open(); len(got) != 0 {

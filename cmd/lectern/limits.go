@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lectern/course"
+	"lectern/handlers"
 	"lectern/spawner"
 	"lectern/spawner/container"
 )
@@ -23,6 +24,12 @@ func (c config) limits() (site, most course.Limits) {
 	site = course.Limits{Memory: c.Memory, CPUs: c.CPUs, PIDs: container.DefaultLimits.PIDs}
 	most = course.Limits{Memory: max(c.MostMemory, site.Memory), CPUs: max(c.MostCPUs, site.CPUs), PIDs: max(c.MostPIDs, site.PIDs)}
 	return site, most
+}
+
+// bounds are what the pages of limits offer.
+func (c config) bounds() handlers.Bounds {
+	site, most := c.limits()
+	return handlers.Bounds{Site: site, Most: most, Enforced: c.Spawner != "process", Closes: c.closes(), Lists: c.lists()}
 }
 
 // within is what a row's limits come to, whoever wrote them.

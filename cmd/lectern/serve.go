@@ -138,6 +138,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 		h.log.Warn("JupyterLab will not show announcements and warnings", "error", err)
 	}
 	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
+	web.Bounds = h.cfg.bounds()
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := listen(h.cfg.Listen)
 	if err != nil {
