@@ -125,8 +125,26 @@ func TestRealJupyter(t *testing.T) {
 	enginetest.Await(t, "an idle kernel", func() bool { return !busy() })
 	k.send("import time; time.sleep(3); print('slept')")
 	enginetest.Await(t, "a busy kernel", busy)
+	if n, err := jupyter.EndKernels(t.Context(), target, time.Now().Add(time.Hour)); err != nil || n != 0 {
+		t.Errorf("while it computes: %d kernels ended, %v", n, err)
+	}
 	k.stdout()
 	enginetest.Await(t, "an idle kernel again", func() bool { return !busy() })
+	second := startKernel(t, target)
+	second.send("print('here')")
+	second.stdout()
+	enginetest.Await(t, "two idle kernels", func() bool { return !busy() })
+	if n, err := jupyter.EndKernels(t.Context(), target, time.Now().Add(-time.Hour)); err != nil || n != 0 {
+		t.Errorf("of kernels used within the hour %d ended, %v", n, err)
+	}
+	must(t, second.conn.CloseNow())
+	if n, err := jupyter.EndKernels(t.Context(), target, time.Now().Add(time.Hour)); err != nil || n != 2 {
+		t.Errorf("of two idle kernels %d ended, %v", n, err)
+	}
+	if a, err := jupyter.Activity(t.Context(), target); err != nil || a.Kernels != 0 || !jupyter.Up(t.Context(), target) {
+		t.Errorf("afterwards: %+v, %v", a, err)
+	}
+	k = startKernel(t, target)
 
 	k.send("x = bytearray(2 << 30)")
 	enginetest.Await(t, "the note of the killed kernel", func() bool {
