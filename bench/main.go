@@ -24,7 +24,7 @@ type suite struct {
 }
 
 var suites = []suite{
-	{"./e2e", "^Benchmark(Open|OpenCrowd|Pages)$", 1},
+	{"./e2e", "^Benchmark(Open|OpenPool|OpenCrowd|Pages)$", 1},
 	{"./e2e", "^BenchmarkBooks$", 1},
 	{"./e2e", "^BenchmarkProxies$", 1},
 	{"./exchange", "^BenchmarkSnapshot220Homes$", 5},

@@ -28,6 +28,8 @@ var rows = []row{
 	{"Open, cold", "Open", "cold-ms", "floor-ms", "create + start + boot", goal{most: 1.15}},
 	{"Open, running", "Open", "running-ms", "", "", goal{most: 100}},
 	{"Open, started ahead", "Open", "ahead-ms", "", "", goal{most: 300}},
+	{"Open, from the pool", "OpenPool", "pool-ms", "", "", goal{most: 300}},
+	{"Open, four at once from the pool", "OpenPool", "four-ms", "", "", goal{most: 300}},
 	{"Open, a second assignment", "Open", "second-ms", "", "", goal{most: 300}},
 	{"Open, 20 at once, p50", "OpenCrowd", "cold-ms", "floor-ms", "20 bare starts, a core each", goal{}},
 	{"Open, 20 at once, p95", "OpenCrowd", "cold-p95-ms", "", "", goal{}},

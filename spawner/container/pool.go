@@ -57,7 +57,9 @@ type PoolOptions struct {
 type shape struct {
 	spec    Spec // without name, labels, secrets and whatever lies in the home
 	home    string
-	wanted  bool // two different homes had it, or the caller said so
+	wanted  bool // two different homes had it, or the caller said so: some are booted
+	kept    bool // an earlier Lectern booted some
+	always  bool // the caller said so
 	usedAt  time.Time
 	failed  time.Time // the last boot, if it did
 	imageID string    // as last seen
@@ -80,7 +82,8 @@ const (
 	poolEvery  = 5 * time.Second
 	poolQuiet  = 3 * time.Second // without a start before one is booted
 	poolRetry  = 5 * time.Minute // after a boot that failed, and after memory was short
-	poolKinds  = 4               // of which containers are kept
+	poolUnused = 7 * 24 * time.Hour
+	poolKinds  = 4 // of which containers are kept
 	bootWithin = 2 * time.Minute
 )
 
@@ -123,6 +126,7 @@ func (p *Pool) learn(s Spec, wanted bool) (key string) {
 		p.shapes[key] = at
 	}
 	at.wanted = at.wanted || wanted || at.home != home
+	at.always = at.always || wanted
 	at.usedAt = time.Now()
 	for len(p.shapes) > 4*poolKinds {
 		oldest := slices.MinFunc(slices.Collect(maps.Keys(p.shapes)), func(a, b string) int { return p.shapes[a].usedAt.Compare(p.shapes[b].usedAt) })
@@ -135,7 +139,10 @@ func (p *Pool) learn(s Spec, wanted bool) (key string) {
 func (p *Pool) kinds() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	keys := slices.DeleteFunc(slices.Collect(maps.Keys(p.shapes)), func(k string) bool { return !p.shapes[k].wanted })
+	keys := slices.DeleteFunc(slices.Collect(maps.Keys(p.shapes)), func(k string) bool {
+		s := p.shapes[k]
+		return !s.wanted && !s.kept || !s.always && time.Since(s.usedAt) > poolUnused
+	})
 	slices.SortFunc(keys, func(a, b string) int { return p.shapes[b].usedAt.Compare(p.shapes[a].usedAt) })
 	return keys[:min(len(keys), poolKinds)]
 }

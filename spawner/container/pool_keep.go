@@ -145,7 +145,7 @@ func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string
 		return false
 	}
 	if p.shapes[c.shape] == nil { // kept by an earlier Lectern
-		p.shapes[c.shape] = &shape{spec: kind, wanted: true, usedAt: time.Now()}
+		p.shapes[c.shape] = &shape{spec: kind, kept: true, usedAt: p.mark(c.mark).since()}
 	}
 	p.mu.Unlock()
 	image, err := p.Image(ctx, kind.Image)
@@ -165,7 +165,7 @@ func (p *Pool) bootOne(ctx context.Context, key string) bool {
 	p.mu.Lock()
 	s := *p.shapes[key]
 	p.mu.Unlock()
-	if time.Since(s.failed) < poolRetry {
+	if !s.wanted || time.Since(s.failed) < poolRetry {
 		return false
 	}
 	began := time.Now()

@@ -78,6 +78,15 @@ func (m mark) has(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// since is when its container was ready.
+func (m mark) since() time.Time {
+	info, err := os.Lstat(filepath.Join(string(m), readyMark))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
 // put makes a file appear as a whole. It outlives a kill of this process; when
 // the machine goes down, so does the container.
 func (m mark) put(name string, v any) error {
