@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -226,6 +227,11 @@ func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if a.Image != v.assignment.Image {
+		if err := s.fetchChosen(r, cmp.Or(a.Image, v.course.Image)); err != nil {
+			return err
+		}
+	}
 	if err := s.record(r, "changed assignment", a, ""); err != nil {
 		return err
 	}
@@ -267,6 +273,7 @@ func (s *Site) assignmentFrame(r *http.Request, title, part string) views.PageVi
 	item("Source", "source", sourceState(a))
 	item("Dates & access", "dates", pick(a.DueAt != nil, "done", "todo"))
 	item("Release", "release", releaseState(a))
+	item("Environment", "image", "")
 	if v.member.ID != 0 {
 		item("Try it", "try", "")
 	}

@@ -170,6 +170,11 @@ func (s *Site) saveCourse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.Image != v.course.Image {
+		if err := s.fetchChosen(r, c.Image); err != nil {
+			return err
+		}
+	}
 	s.flash(r, "good", "Saved.")
 	return seeOther(w, r, settingsPath(c.Slug))
 }

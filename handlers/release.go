@@ -41,6 +41,9 @@ func (s *Site) releasePage(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkOnRelease(r, &page); err != nil {
 		return err
 	}
+	if err := s.imageOnRelease(r, &page); err != nil {
+		return err
+	}
 	return s.show(w, r, views.Release(page))
 }
 
@@ -56,6 +59,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) error {
 		if err := s.Store.Schedule(r.Context(), a.ID, &now); err != nil {
 			return err
 		}
+		if err := s.fetchAhead(r); err != nil {
+			return err
+		}
 		s.flash(r, "good", fmt.Sprintf("%s will be released by itself on %s.", a.Title, wallTime(*a.OpensAt, v.course.Location())))
 		if err := s.record(r, "scheduled release", a, ""); err != nil {
 			return err
@@ -67,6 +73,13 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) error {
 		if err := s.Store.SaveAssignment(r.Context(), a); err != nil {
 			return err
 		}
+	}
+	ready, err := s.settleImage(r, r.PostFormValue("image") == "later")
+	if err != nil {
+		return err
+	}
+	if !ready {
+		return s.awaitImage(w, r)
 	}
 	if err := s.Preparer.Release(r.Context(), v.course, a.ID, now); err != nil {
 		return err

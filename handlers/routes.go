@@ -6,6 +6,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"lectern/static"
+	"lectern/store"
 )
 
 // route is one line of the list: what may be asked, by whom, and who answers.
@@ -90,6 +91,14 @@ func (s *Site) routes() []route {
 		{get, "/courses/{course}/assignments/{assignment}/release", staff, s.releasePage},
 		{post, "/courses/{course}/assignments/{assignment}/release", instructor, s.release},
 		{post, "/courses/{course}/assignments/{assignment}/unschedule", instructor, s.unschedule},
+		{get, "/courses/{course}/assignments/{assignment}/image", staff, s.imagePage},
+		{get, "/courses/{course}/assignments/{assignment}/image/events", staff, s.imageEvents},
+		{post, "/courses/{course}/assignments/{assignment}/image/fetch", instructor, s.askImage(store.ImageFetch)},
+		{post, "/courses/{course}/assignments/{assignment}/image/newer", instructor, s.askImage(store.ImageNewer)},
+		{post, "/courses/{course}/assignments/{assignment}/image/test", instructor, s.askImage(store.ImageTest)},
+		{post, "/courses/{course}/assignments/{assignment}/image/use", instructor, s.useNewer},
+		{get, "/courses/{course}/assignments/{assignment}/image/use", instructor, s.confirmUseNewer},
+		{post, "/courses/{course}/assignments/{assignment}/image/cancel", instructor, s.cancelRelease},
 		{get, "/courses/{course}/assignments/{assignment}/settings", instructor, s.assignmentSettings},
 		{post, "/courses/{course}/assignments/{assignment}/settings", instructor, s.saveSettings},
 		{get, "/courses/{course}/assignments/{assignment}/try", staff, s.tryPage},
@@ -217,6 +226,9 @@ func (s *Site) routes() []route {
 		{post, "/admin/images/remove", siteAdmin, s.removeImage},
 		{post, "/admin/images/any", siteAdmin, s.switchAnyImage},
 		{post, "/admin/images/fetch", siteAdmin, s.fetchMissing},
+		{get, "/admin/images/test", siteAdmin, s.siteTestPage},
+		{get, "/admin/images/test/events", siteAdmin, s.siteTestEvents},
+		{post, "/admin/images/test", siteAdmin, s.startSiteTest},
 	}
 }
 

@@ -61,6 +61,7 @@ type Site struct {
 	Collector  *grading.Collector
 	Render     *render.Renderer
 	Workspaces Workspaces
+	Images     Images // nil where workspaces are no containers
 
 	process  string // names this Lectern among those on its database
 	work     *Work

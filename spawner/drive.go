@@ -241,7 +241,7 @@ func (s *Spawner) create(d *driver, row Row) {
 		d.failed = why
 	}
 	s.progress(d, StepImage)
-	if _, err := s.engine.Image(s.life, row.Image); err != nil {
+	if _, err := s.engine.Image(s.life, row.starts()); err != nil {
 		note("image", err, failure(err))
 		return
 	}

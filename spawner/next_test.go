@@ -304,7 +304,7 @@ func TestEveryReasonHasASentence(t *testing.T) {
 			t.Errorf("failure(%v) = %s, want %s", err, got, want)
 		}
 	}
-	if NoImage.Retry() || NoJupyter.Retry() || !NoEngine.Retry() || !OutOfMem.Retry() {
+	if NoJupyter.Retry() || !NoImage.Retry() || !NoEngine.Retry() || !OutOfMem.Retry() {
 		t.Error("retrying is offered where it cannot help, or not where it can")
 	}
 }

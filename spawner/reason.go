@@ -51,7 +51,7 @@ var words = map[Reason]struct {
 	text  string
 	retry bool
 }{
-	NoImage:   {"The environment of this assignment is not installed on the server. Please tell your instructor; trying again will not help until it is.", false},
+	NoImage:   {"The environment of this assignment is not on the server at the moment. Your files are safe. The administrators of this site can see it; tell your instructor, and try again in a few minutes.", true},
 	NoJupyter: {"The environment of this assignment has no JupyterLab in it. Please tell your instructor.", false},
 	NoFiles:   {"Your files could not be reached, so nothing was started. They are not lost. Try again in a minute, and tell your instructor if it happens twice.", true},
 	NoEngine:  {"The server that runs workspaces does not answer at the moment. Your files are safe. Try again in a minute.", true},

@@ -6,6 +6,7 @@
 package spawner
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,8 +40,13 @@ type Row struct {
 	// SubmissionID is the submission that the workspace holds a throw-away copy
 	// of, for the member to look at; 0 for a workspace of the member's own.
 	SubmissionID course.SubmissionID
-	Image        string
-	State        State
+	// Image names the environment. It is the key, with the member: a course that
+	// takes a newer image under the name must not give anybody a second container.
+	Image string
+	// Pinned is the id of the very image that Image means now in the course, "" for
+	// whatever the engine has under the name. It is only read, at each start.
+	Pinned string
+	State  State
 	// Generation counts the starts. It is a label of the container, so that a
 	// leftover of an earlier start is never taken for the present one.
 	Generation  int64
@@ -71,6 +77,9 @@ type Row struct {
 
 // Closed reports whether it is on the network without a way out.
 func (r Row) Closed() bool { return r.Network != "" && r.Network != course.NetworkOpen }
+
+// starts is the image that the container is made from.
+func (row Row) starts() string { return cmp.Or(row.Pinned, row.Image) }
 
 // Rows is what the spawner asks of the database.
 type Rows interface {

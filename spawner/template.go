@@ -30,7 +30,7 @@ func WorkspaceID(name string) (id string, ok bool) { return strings.CutPrefix(na
 // fixed form that every workspace of the realm has.
 func Template(realm string, row Row, plan Plan) container.Spec {
 	return container.Workspace(container.Place{
-		Name: ContainerName(row.ID), Image: row.Image, Labels: row.labels(realm),
+		Name: ContainerName(row.ID), Image: row.starts(), Labels: row.labels(realm),
 		User: plan.User, Home: plan.Home, Mounts: plan.Mounts, Env: maps.Clone(plan.Env), Token: row.Token, Limits: plan.Limits,
 		Closed: plan.Closed, Proxied: plan.Proxied, WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
 	})

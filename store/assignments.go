@@ -164,7 +164,7 @@ func (s *Store) Check(ctx context.Context, id course.AssignmentID, report any) (
 func (s *Store) MarkReleased(ctx context.Context, id course.AssignmentID, version int, at time.Time) error {
 	return s.InTx(ctx, func(tx *Store) error {
 		n, err := exec(ctx, tx.db, "release", `
-			update assignments a set release_version = $2, released_at = coalesce(a.released_at, $3), scheduled_at = null,
+			update assignments a set release_version = $2, released_at = coalesce(a.released_at, $3), scheduled_at = null, release_asked_at = null,
 				points = coalesce((select sum((q->>'points')::float8) from checks k, jsonb_array_elements(k.questions) q
 					where k.assignment_id = a.id), 0)
 			where a.id = $1 and a.checked_version = $2`, id, version, at)

@@ -105,7 +105,7 @@ type CheckWork struct {
 	SourceVersion int
 	CourseSlug    string
 	Slug          string
-	Image         string // as the assignment names it
+	Image         string // as the assignment names it, or the id of what students have
 	Exact         bool   // score like nbgrader
 }
 
@@ -116,7 +116,7 @@ func (s *Store) TakeCheck(ctx context.Context, id course.AssignmentID, now time.
 			update check_trials set state = 'running', attempts = attempts + 1, started_at = $2, lease_until = $2::timestamptz + $3::interval, error = '', log = ''
 			where assignment_id = $1 and state = 'queued' and not_before <= $2 returning *
 		)
-		select t.assignment_id, t.attempts, t.failures, t.source_version, c.slug as course_slug, a.slug, coalesce(nullif(a.image, ''), c.image) as image, c.exact
+		select t.assignment_id, t.attempts, t.failures, t.source_version, c.slug as course_slug, a.slug, coalesce(`+pinnedFor+`, nullif(a.image, ''), c.image) as image, c.exact
 		from taken t join assignments a on a.id = t.assignment_id join courses c on c.id = a.course_id`, id, now, CheckLease)
 }
 
@@ -224,4 +224,17 @@ func (s *Store) Preparation(ctx context.Context, c course.ID) (p course.Preparat
 func (s *Store) SavePreparation(ctx context.Context, c course.ID, p course.Preparation) error {
 	_, err := exec(ctx, s.db, "save course", `update courses set preparing = $2 where id = $1`, c, p)
 	return err
+}
+
+// Checkable is the present version of an assignment's source as a check would take
+// it; false while it has not passed one.
+func (s *Store) Checkable(ctx context.Context, id course.AssignmentID) (w CheckWork, ok bool, err error) {
+	w, err = one[CheckWork](ctx, s.db, "assignment", `
+		select a.id as assignment_id, a.source_version, c.slug as course_slug, a.slug, coalesce(`+pinnedFor+`, nullif(a.image, ''), c.image) as image, c.exact
+		from assignments a join courses c on c.id = a.course_id
+		where a.id = $1 and a.source_version > 0 and a.checked_version = a.source_version`, id)
+	if course.IsKind(err, course.NotFound) {
+		return w, false, nil
+	}
+	return w, err == nil, err
 }

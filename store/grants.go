@@ -26,7 +26,7 @@ type Grant struct {
 	WorkspaceID string
 	CourseSlug  string
 	Login       string
-	Image       string // the workspace's
+	Image       string // that the workspace starts from
 	Copy        bool   // it is a throw-away copy of a submission
 }
 
@@ -55,7 +55,7 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 			where w.id = $3 and m.user_id = $4 and (w.submission_id is null or m.role in ('grader', 'instructor'))
 			on conflict (ticket) do nothing
 			returning *)
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image, w.submission_id is not null as copy from g `+standing,
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, coalesce(nullif(`+pinnedImage+`, ''), w.image) as image, w.submission_id is not null as copy from g `+standing,
 		tokenHash, t.Number, t.Workspace, t.User, t.Session)
 	if err != nil {
 		return Grant{}, fmt.Errorf("store: redeem ticket: %w", err)
@@ -73,7 +73,7 @@ func (s *Store) RedeemTicket(ctx context.Context, t Ticket, tokenHash []byte) (G
 // StandingGrants are those of the grants that still hold, in no order.
 func (s *Store) StandingGrants(ctx context.Context, tokenHashes [][]byte) ([]Grant, error) {
 	return many[Grant](ctx, s.db, "grants", `
-		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, w.image, w.submission_id is not null as copy
+		select g.token_hash, g.workspace_id, c.slug as course_slug, u.login, coalesce(nullif(`+pinnedImage+`, ''), w.image) as image, w.submission_id is not null as copy
 		from work_grants g `+standing+`
 		where g.token_hash = any($1)`, tokenHashes)
 }

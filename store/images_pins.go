@@ -25,6 +25,10 @@ const imagePinColumns = `p.course_id, p.reference, p.image_id, p.repo_digest, p.
 // course was never released with it.
 const pinnedImage = `coalesce((select ip.image_id from image_pins ip where ip.course_id = w.course_id and ip.reference = w.image), '')`
 
+// pinnedFor is the id that the image of an assignment a of a course c stands for;
+// null if it is not pinned.
+const pinnedFor = `(select ip.image_id from image_pins ip where ip.course_id = c.id and ip.reference = coalesce(nullif(a.image, ''), c.image))`
+
 // ImagePin is the course's pin of a reference; ok is false before there is one.
 func (s *Store) ImagePin(ctx context.Context, c course.ID, reference string) (p ImagePin, ok bool, err error) {
 	p, err = one[ImagePin](ctx, s.db, "image", `
@@ -114,19 +118,33 @@ type WaitingRelease struct {
 }
 
 // ReleasesWaiting are those that wait for an image of a course.
-func (s *Store) ReleasesWaiting(ctx context.Context, c course.Course, reference string) ([]WaitingRelease, error) {
+func (s *Store) ReleasesWaiting(ctx context.Context, c course.ID, reference string) ([]WaitingRelease, error) {
 	type row struct {
 		ID    course.AssignmentID
+		Slug  string // the course's
 		By    course.UserID
 		Again bool
 	}
 	rows, err := many[row](ctx, s.db, "releases", `
-		select a.id, coalesce(a.release_asked_by, 0) as by, a.released_at is not null as again from assignments a join courses c on c.id = a.course_id
+		select a.id, c.slug, coalesce(a.release_asked_by, 0) as by, a.released_at is not null as again from assignments a join courses c on c.id = a.course_id
 		where a.course_id = $1 and coalesce(nullif(a.image, ''), c.image) = $2 and a.release_asked_at is not null and a.archived_at is null
-		order by a.release_asked_at, a.id`, c.ID, reference)
+		order by a.release_asked_at, a.id`, c, reference)
 	out := make([]WaitingRelease, len(rows))
 	for i, r := range rows {
-		out[i] = WaitingRelease{ID: r.ID, Course: c, By: r.By, Again: r.Again}
+		out[i] = WaitingRelease{ID: r.ID, Course: course.Course{ID: c, Slug: r.Slug}, By: r.By, Again: r.Again}
 	}
 	return out, err
+}
+
+// ImageUser is an assignment that opens in an image.
+type ImageUser struct {
+	Slug, Title string
+	Released    bool
+}
+
+// ImageUsers are a course's assignments that open in an image, by title.
+func (s *Store) ImageUsers(ctx context.Context, c course.ID, reference string) ([]ImageUser, error) {
+	return many[ImageUser](ctx, s.db, "assignments", `
+		select a.slug, a.title, a.released_at is not null as released from assignments a join courses c on c.id = a.course_id
+		where a.course_id = $1 and coalesce(nullif(a.image, ''), c.image) = $2 and a.archived_at is null order by a.title, a.id`, c, reference)
 }

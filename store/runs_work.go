@@ -27,7 +27,7 @@ type RunWork struct {
 	SourceVersion  int    // of the source as it is now
 	CheckedVersion int    // of the source that can be graded with
 	Image          string // as the assignment names it
-	Pinned         string // id of the image that earlier runs used; empty for none
+	Pinned         string // id of the image that earlier runs used, or else students have; empty for none
 	Exact          bool   // score like nbgrader
 }
 
@@ -58,7 +58,7 @@ func (s *Store) TakeRun(ctx context.Context, now time.Time) (RunWork, error) {
 		select r.id, r.attempts, r.trial, r.submission_id, r.assignment_id, r.member_id, c.id as course_id, c.slug as course_slug, a.slug, u.login,
 			b.snapshot, b.counts, a.source_version, a.checked_version, coalesce(nullif(a.image, ''), c.image) as image, c.exact,
 			coalesce(case when not r.fresh_image then (select p.image_digest from runs p where p.assignment_id = a.id and p.state = 'done'
-				and p.image = coalesce(nullif(a.image, ''), c.image) and p.image_digest <> '' order by p.id desc limit 1) end, '') as pinned
+				and p.image = coalesce(nullif(a.image, ''), c.image) and p.image_digest <> '' order by p.id desc limit 1) end, `+pinnedFor+`, '') as pinned
 		from taken r join assignments a on a.id = r.assignment_id join courses c on c.id = a.course_id
 		join members m on m.id = r.member_id join users u on u.id = m.user_id join submissions b on b.id = r.submission_id`, now, RunLease)
 }

@@ -18,6 +18,7 @@ type Workspace struct {
 	// these files.
 	SubmissionID course.SubmissionID
 	Image        string
+	Pinned       string // id of the image that Image means in the course; "" if it is not pinned
 	State        string
 	Generation   int64
 	ContainerID  string
@@ -52,7 +53,7 @@ var ErrStale = errors.New("store: the row changed meanwhile")
 // null times are the zero time in Go.
 const never = `'0001-01-01 00:00:00+00'::timestamptz`
 
-var workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
+var workspaceColumns = `w.id, w.course_id, w.member_id, coalesce(w.submission_id, 0) as submission_id, w.image, ` + pinnedImage + ` as pinned, w.state, w.generation, w.container_id, w.addr, w.token, w.reason, w.ahead,
 	coalesce(w.queued_at, ` + never + `) as queued_at, coalesce(w.started_at, ` + never + `) as started_at,
 	coalesce(w.ready_at, ` + never + `) as ready_at, coalesce(w.last_activity_at, ` + never + `) as last_activity_at,
 	coalesce(w.expires_at, ` + never + `) as expires_at, w.updated_at, w.memory, w.cpus, w.pids, w.network,

@@ -86,6 +86,7 @@ func (h *house) graders(realm string) {
 		Limits: grading.Limits{Cell: h.cfg.CellTime, Memory: h.cfg.GradeMemory}})
 	h.runs = &grading.Runs{Store: h.store, Exchange: h.exchange, Runner: h.runner, Log: h.log, Now: time.Now}
 	h.checks = &grading.Checks{Store: h.store, Exchange: h.exchange, Preparer: h.preparer, Runner: h.runner, Log: h.log, Now: time.Now}
+	h.imagery()
 }
 
 // runGraders keeps autograding going until ctx ends: it removes what a killed

@@ -75,6 +75,7 @@ type house struct {
 	runner    *grading.Runner
 	runs      *grading.Runs
 	checks    *grading.Checks
+	imaging   *grading.Images // nil where workspaces are no containers
 	feedback  *grading.Feedback
 	returns   *grading.Returns
 }
@@ -132,13 +133,13 @@ func (h *house) database(ctx context.Context) error {
 func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	web.Loopback = h.cfg.Spawner == "process"
 	web.Prestart = h.cfg.Prestart > 0
+	web.Bounds = h.cfg.bounds()
 	web.Assets = h.assets
 	web.IdleAfter, web.MaxAge, web.WarnBefore = h.cfg.IdleAfter, h.cfg.MaxAge, spawner.DefaultPolicy.WarnBefore
 	if err := h.writeLabNotes(); err != nil {
 		h.log.Warn("JupyterLab will not show announcements and warnings", "error", err)
 	}
-	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner,
-	web.Bounds = h.cfg.bounds()
+	site := handlers.New(handlers.Site{Config: web, Store: h.store, Log: h.log, Exchange: h.exchange, Workspaces: h.spawner, Images: h.pins(),
 		Preparer: h.preparer, Collector: h.collector, Render: render.New()})
 	ln, err := listen(h.cfg.Listen)
 	if err != nil {
@@ -154,6 +155,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return site.Run(ctx) })
 	g.Go(func() error { return h.runJobs(ctx) })
 	g.Go(func() error { return h.runGraders(ctx) })
+	g.Go(func() error { return h.runImages(ctx) })
 	g.Go(func() error { return h.loop(ctx, "releases", time.Second, h.release) })
 	g.Go(func() error { return h.loop(ctx, "deadlines", time.Second, h.collector.EnqueueDue) })
 	g.Go(func() error { return h.loop(ctx, "returns", 10*time.Second, h.returns.Mend) })

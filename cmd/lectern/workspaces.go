@@ -132,7 +132,7 @@ func (r rows) TouchWorkspaces(ctx context.Context, at map[string]time.Time) erro
 
 func toRow(w store.Workspace) spawner.Row {
 	return spawner.Row{
-		ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, SubmissionID: w.SubmissionID, Image: w.Image,
+		ID: w.ID, CourseID: w.CourseID, MemberID: w.MemberID, SubmissionID: w.SubmissionID, Image: w.Image, Pinned: w.Pinned,
 		State: spawner.State(w.State), Generation: w.Generation, ContainerID: w.ContainerID,
 		Addr: w.Addr, Token: w.Token, Reason: spawner.Reason(w.Reason), Ahead: w.Ahead,
 		QueuedAt: w.QueuedAt, StartedAt: w.StartedAt, ReadyAt: w.ReadyAt,
