@@ -24,9 +24,10 @@ import (
 type Exchange struct {
 	Layout course.Layout
 
-	owner  *owner
-	limits tree.Limits
-	locks  locks
+	owner   *owner
+	newHome func(dir string) error
+	limits  tree.Limits
+	locks   locks
 }
 
 // Options are what a site may choose.
@@ -35,6 +36,9 @@ type Options struct {
 	// every container. Without the right to give files away, which root has,
 	// they stay Lectern's own.
 	UID, GID int
+	// NewHome, if set, replaces the empty directory of a home that is being made
+	// by one that can be bounded.
+	NewHome func(dir string) error
 	// Work bounds one snapshot; the zero value is tree.Homes.
 	Work tree.Limits
 }
@@ -47,7 +51,7 @@ func (w Work) String() string { return w.Course + "/" + w.Login + "/" + w.Assign
 // New makes the data root's two directories and checks that the kernel can read
 // hostile trees safely.
 func New(layout course.Layout, o Options) (*Exchange, error) {
-	x := &Exchange{Layout: layout, limits: o.Work}
+	x := &Exchange{Layout: layout, newHome: o.NewHome, limits: o.Work}
 	if x.limits == (tree.Limits{}) {
 		x.limits = tree.Homes
 	}

@@ -51,6 +51,9 @@ func (x *Exchange) Home(slug, login string) (m Mounts, err error) {
 		return m, err
 	}
 	defer st.drop()
+	if err := st.remade(x.newHome); err != nil {
+		return m, err
+	}
 	// Docker mounts over these; it would make them itself, but as root.
 	for _, dir := range shown {
 		if err := st.mkdir(dir); err != nil {

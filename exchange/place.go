@@ -50,6 +50,9 @@ func moveInto(from string, fd int, name string) error {
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		err = moveByHand(from, fd, name)
 	}
+	if errors.Is(err, unix.EXDEV) {
+		err = moveAcross(from, fd, name)
+	}
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: name, Err: err}
 	}

@@ -58,6 +58,21 @@ func newStage(staging, purpose string, own *owner) (*stage, error) {
 	return s, nil
 }
 
+// remade has the tree, empty still, made anew in another way; by nil it stays.
+func (s *stage) remade(by func(dir string) error) error {
+	if by == nil {
+		return nil
+	}
+	err := s.root.Close()
+	if err == nil {
+		err = by(s.tree())
+	}
+	if err == nil {
+		s.root, err = os.OpenRoot(s.tree())
+	}
+	return err
+}
+
 func fresh() string {
 	var b [12]byte
 	rand.Read(b[:])

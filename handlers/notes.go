@@ -31,9 +31,13 @@ func (s *Site) notesOf(r *http.Request) *views.NotesView {
 
 func noteView(n store.Note, now time.Time) views.NoteView {
 	v := views.NoteView{Text: n.Text, From: n.Title}
+	if n.Why == store.HomeFull {
+		v.Near, v.Text = true, homeFullText(n.Bytes, n.Quota)
+		return v
+	}
 	if n.Workspace != "" {
 		c := course.Course{Zone: n.Zone}
-		v.Workspace, v.MayStay = n.Workspace, spawner.Reason(n.Why) == spawner.Idle
+		v.Near, v.Workspace, v.MayStay = true, n.Workspace, spawner.Reason(n.Why) == spawner.Idle
 		at := n.At.In(c.Location()).Format("15:04")
 		if v.MayStay {
 			v.Text = "Nothing has happened in your workspace for a while. It will be stopped at " + at + ", in " + lasting(max(time.Minute, n.At.Sub(now).Round(time.Minute))) + ". Save your work."
@@ -42,6 +46,14 @@ func noteView(n store.Note, now time.Time) views.NoteView {
 		}
 	}
 	return v
+}
+
+// noteKey is the same while a note says the same.
+func noteKey(n store.Note, v views.NoteView) string {
+	if n.Why == store.HomeFull {
+		return n.Course + v.Text
+	}
+	return fmt.Sprint(n.Text, n.Why, n.At.Unix())
 }
 
 // notes sends what the page shows, for pages that stay open.
@@ -105,7 +117,7 @@ func (w *Work) notes(rw http.ResponseWriter, r *http.Request, id string) {
 		out := []note{}
 		for _, n := range found {
 			v := noteView(n, time.Now())
-			out = append(out, note{fmt.Sprint(n.Text, n.Why, n.At.Unix()), v.Text, v.From, v.MayStay, v.Workspace != ""})
+			out = append(out, note{noteKey(n, v), v.Text, v.From, v.MayStay, v.Near})
 		}
 		rw.Header().Set("Content-Type", "application/json")
 		rw.Header().Set("Cache-Control", "no-store")

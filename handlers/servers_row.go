@@ -17,7 +17,7 @@ var serverHeads = []struct {
 	key, text string
 	numeric   bool
 }{{"name", "Whose", false}, {"course", "Course", false}, {"image", "Environment", false}, {"node", "Machine", false}, {"state", "State", false},
-	{"memory", "Memory", true}, {"cpu", "CPU", true}, {"tabs", "Tabs", true}, {"since", "Since", false}, {"idle", "Idle for", true}}
+	{"memory", "Memory", true}, {"cpu", "CPU", true}, {"home", "Files", true}, {"tabs", "Tabs", true}, {"since", "Since", false}, {"idle", "Idle for", true}}
 
 // serverRow is one workspace, as the table shows it.
 func serverRow(row store.Server, base string, now time.Time, loc *time.Location) views.ServerRow {
@@ -28,13 +28,20 @@ func serverRow(row store.Server, base string, now time.Time, loc *time.Location)
 		line.Since = when(row.StartedAt, now, loc)
 	}
 	if !row.ReadAt.IsZero() {
-		line.Memory = sizeText(row.Memory)
+		line.Memory = sizeText(row.MemoryUsed)
 		if row.MemoryLimit > 0 {
-			line.MemoryOf = int(min(100, row.Memory*100/row.MemoryLimit))
+			line.MemoryOf = int(min(100, row.MemoryUsed*100/row.MemoryLimit))
 			line.MemoryText = line.Memory + " of " + sizeText(row.MemoryLimit)
 		}
 		if row.CPU != nil {
 			line.CPU = fmt.Sprintf("%.0f %%", *row.CPU*100)
+		}
+	}
+	if row.Home > 0 {
+		line.Home = sizeText(row.Home)
+		if row.HomeQuota > 0 {
+			line.HomeOf = int(min(100, row.Home*100/row.HomeQuota))
+			line.HomeText = line.Home + " of " + sizeText(row.HomeQuota)
 		}
 	}
 	if spawner.State(row.State) != spawner.Running {
@@ -65,7 +72,7 @@ func (t *serversSum) add(row store.Server, now time.Time) {
 		t.idle++
 	}
 	if !row.ReadAt.IsZero() {
-		t.memory += row.Memory
+		t.memory += row.MemoryUsed
 		t.cpu += max(0, cores(row))
 	}
 }
@@ -89,8 +96,9 @@ func sortServers(rows []store.Server, key string, down bool) {
 		"image":  func(a, b store.Server) int { return cmp.Compare(a.Image, b.Image) },
 		"node":   func(a, b store.Server) int { return cmp.Compare(a.Node, b.Node) },
 		"state":  func(a, b store.Server) int { return cmp.Compare(a.State, b.State) },
-		"memory": func(a, b store.Server) int { return cmp.Compare(a.Memory, b.Memory) },
+		"memory": func(a, b store.Server) int { return cmp.Compare(a.MemoryUsed, b.MemoryUsed) },
 		"cpu":    func(a, b store.Server) int { return cmp.Compare(cores(a), cores(b)) },
+		"home":   func(a, b store.Server) int { return cmp.Compare(a.Home, b.Home) },
 		"tabs":   func(a, b store.Server) int { return cmp.Compare(a.Tabs, b.Tabs) },
 		"since":  func(a, b store.Server) int { return a.StartedAt.Compare(b.StartedAt) },
 		"idle":   func(a, b store.Server) int { return b.LastActivityAt.Compare(a.LastActivityAt) },

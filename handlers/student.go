@@ -24,6 +24,7 @@ func (s *Site) studentCourse(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := views.StudentCourseView{Page: s.coursePage(r, v.course.Title, ""), Title: v.course.Title, Sub: v.course.Term}
 	page.Page.Crumbs = []views.Crumb{{Text: v.course.Title}}
+	page.Home = s.homeView(r.Context(), v)
 	for _, row := range up {
 		mine := views.MyWorkspace{Image: row.Image, Stop: workspacePath(v.course.Slug, row.ID) + "/stop"}
 		if mine.State, mine.StateText = workspaceState(row); row.Ahead && mine.State == "ok" {

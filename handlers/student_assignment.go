@@ -47,6 +47,7 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.State, page.StateText = taskState(t, now, loc)
 	page.Prestart = s.offerPrestart(v, &page.Page, t)
+	page.Home = s.homeView(r.Context(), v)
 	for i, sub := range subs {
 		page.Receipts = append(page.Receipts, views.StudentReceipt{
 			Receipt: receiptView(v, sub, len(subs)-i, now), URL: receiptPath(c, a, sub.ID), Notes: sub.Notes})

@@ -12,7 +12,10 @@ import (
 // Admission is when memory is free for one more workspace: once the machine has
 // Share of what it may use beside Reserve.
 type Admission struct {
-	Memory  int64   // bytes a workspace may use; 0 is container.DefaultLimits
+	// Wants, if set, is what the workspace of a row will be given, in bytes: the
+	// row says it only once it starts.
+	Wants   func(context.Context, Row) (int64, error)
+	Memory  int64   // bytes a workspace may use of which neither tells; 0 is container.DefaultLimits
 	Share   float64 // of that, which must be free; 0 is a half
 	Reserve int64   // bytes of each machine that stay free; 0 is 512 MiB
 }
@@ -28,8 +31,17 @@ const (
 )
 
 // memoryOf is what the workspace of a row may use, in bytes.
-func (s *Spawner) memoryOf(Row) int64 {
-	return cmp.Or(s.admission.Memory, container.DefaultLimits.Memory)
+func (s *Spawner) memoryOf(row Row) int64 {
+	if row.State == Queued && s.admission.Wants != nil {
+		memory, err := s.admission.Wants(s.life, row)
+		if err == nil && memory > 0 {
+			return memory
+		}
+		if err != nil && s.life.Err() == nil {
+			s.log.Warn("what a workspace will be given is not known", "id", row.ID, "err", err)
+		}
+	}
+	return cmp.Or(row.Limits.Memory, s.admission.Memory, container.DefaultLimits.Memory)
 }
 
 func (s *Spawner) needOf(row Row) need {
@@ -42,14 +54,17 @@ func (s *Spawner) needOf(row Row) need {
 
 // placeOf is the place in line of a row.
 func (s *Spawner) placeOf(row Row) place {
-	p := place{id: row.ID, course: row.CourseID, at: row.QueuedAt, need: s.needOf(row)}
+	return place{id: row.ID, course: row.CourseID, at: row.QueuedAt, rank: rankOf(row), need: s.needOf(row)}
+}
+
+func rankOf(row Row) rank {
 	switch {
 	case row.Ahead:
-		p.rank = ahead
+		return ahead
 	case row.SubmissionID != 0:
-		p.rank = aside
+		return aside
 	}
-	return p
+	return asked
 }
 
 // measure looks at what the machines have left, unless that was just done, and
@@ -119,13 +134,13 @@ func (s *Spawner) roomNow() (room, error) {
 func (s *Spawner) untouched(ctx context.Context, rows []Row, holding map[string]need, spare int64) (owed int64) {
 	var young []Row
 	for _, row := range rows {
-		_, holds := holding[row.ID]
-		if row.State == Starting || row.State == Running && s.now().Sub(row.ReadyAt) < settling {
+		switch n, holds := holding[row.ID]; {
+		case row.State == Starting || row.State == Running && s.now().Sub(row.ReadyAt) < settling:
 			young = append(young, row)
-		} else if !holds || row.State == Stopping {
-			continue
+			owed += s.needOf(row).used
+		case row.State == Queued && holds: // it goes this moment
+			owed += n.used
 		}
-		owed += s.needOf(row).used
 	}
 	if owed <= spare {
 		return owed

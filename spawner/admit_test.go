@@ -191,6 +191,34 @@ func TestWithoutAMeasureMemoryIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// A course may want more than others. Who needs less passes after a minute, not
+// before, and who needs more goes when there is room.
+func TestWhoNeedsLessMemoryPassesAfterAMinute(t *testing.T) {
+	measured(t, 2048*mib, func(t *testing.T, w *world) {
+		first := w.open(1)
+		w.await(first.ID, 10*time.Second, spawner.Running)
+		time.Sleep(2 * time.Minute) // 2048 - 400 - 512 are left
+		w.set(func() { w.wants = map[course.MemberID]int64{2: 3072 * mib} })
+		large := w.open(2)
+		time.Sleep(10 * time.Millisecond)
+		small := w.open(3)
+		time.Sleep(50 * time.Second)
+		if a, b := w.progress(large.ID), w.progress(small.ID); a.Position != 1 || !a.Memory || b.Position != 2 || !b.Memory {
+			t.Errorf("within the minute they are told %+v and %+v", a, b)
+		}
+		w.await(small.ID, 20*time.Second, spawner.Running)
+		if p := w.progress(large.ID); p.Position != 1 || !p.Memory {
+			t.Errorf("the large one is told %+v", p)
+		}
+		for _, id := range []string{first.ID, small.ID} {
+			if err := w.Close(t.Context(), id, spawner.ByStudent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.await(large.ID, 30*time.Second, spawner.Running)
+	})
+}
+
 // Courses take turns, though one asked first with all its people.
 func TestCoursesTakeTurns(t *testing.T) {
 	simulated(t, func(t *testing.T, w *world) {
@@ -259,7 +287,9 @@ func TestStartsGiveWayOnACrowdedMachine(t *testing.T) {
 func TestAFullEngineKeepsThePlaceInLine(t *testing.T) {
 	simulated(t, func(t *testing.T, w *world) {
 		w.engine.OnStart(func(container.Spec) error { return container.ErrNoRoom })
-		first, second := w.open(1), w.open(2)
+		first := w.open(1)
+		time.Sleep(10 * time.Millisecond)
+		second := w.open(2)
 		time.Sleep(time.Minute)
 		for i, id := range []string{first.ID, second.ID} {
 			row, err := w.rows.Workspace(t.Context(), id)

@@ -214,7 +214,9 @@ func (s *Spawner) do(d *driver, row Row, seen Seen, a Action) error {
 	switch a {
 	case Wait:
 		s.progress(d, StepQueued)
-		s.queue.join(s.placeOf(row))
+		if !s.queue.stands(d.id, rankOf(row)) {
+			s.queue.join(s.placeOf(row))
+		}
 	case Create:
 		s.create(d, row)
 	case Probe:

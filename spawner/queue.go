@@ -76,6 +76,20 @@ func (q *queue) join(p place) bool {
 	return may
 }
 
+// stands reports whether id waits with at least this rank already. Who fits by
+// now goes.
+func (q *queue) stands(id string, r rank) bool {
+	q.mu.Lock()
+	waits := slices.ContainsFunc(q.waiting, func(p place) bool { return p.id == id && p.rank <= r })
+	var admitted []string
+	if waits {
+		admitted = q.admit()
+	}
+	q.mu.Unlock()
+	q.tell(admitted, id)
+	return waits
+}
+
 // hold takes a slot even if there is none: for a start that had begun before
 // Lectern was restarted.
 func (q *queue) hold(p place) {

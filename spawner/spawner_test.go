@@ -43,7 +43,8 @@ type world struct {
 	warnings []string
 	ended    int // kernels
 	planErr  error
-	machine  *machine // that its workspaces take memory of, if it is measured
+	machine  *machine                  // that its workspaces take memory of, if it is measured
+	wants    map[course.MemberID]int64 // memory of those who are not as others
 }
 
 func newWorld(t *testing.T, starts int) *world {
@@ -69,6 +70,11 @@ func (w *world) restart(starts int) {
 	}
 	if w.machine != nil {
 		c.Engine = w.machine
+		c.Admission.Wants = func(_ context.Context, row spawner.Row) (int64, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.wants[row.MemberID], nil
+		}
 	}
 	w.Spawner = spawner.New(c)
 	ctx, done := context.WithCancel(w.t.Context())

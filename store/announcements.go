@@ -55,7 +55,8 @@ func (s *Store) Withdraw(ctx context.Context, c course.ID, id int64, by course.U
 }
 
 // Note is something that a person should see wherever they are: an
-// announcement, or that a workspace of theirs is about to be stopped.
+// announcement, that a workspace of theirs is about to be stopped, or that a home
+// is about to be full.
 type Note struct {
 	Text string // of an announcement
 
@@ -63,23 +64,26 @@ type Note struct {
 	Course    string // its slug
 	Title     string // the course's, or "" of the whole site
 	Zone      string
-	Why       string    // the spawner's word
+	Why       string    // the spawner's word, or HomeFull
 	At        time.Time // when it is stopped
+
+	Bytes, Quota int64 // of a home
 }
 
 // notes of the person whose id the expression gives.
 func notes(user string) string {
 	return strings.ReplaceAll(`
-	select text, '' as workspace, slug as course, title, zone, '' as why, ends_at as at from (
+	select text, '' as workspace, slug as course, title, zone, '' as why, ends_at as at, 0::bigint as bytes, 0::bigint as quota from (
 		select a.id, a.text, coalesce(c.slug, '') as slug, coalesce(c.title, '') as title, coalesce(c.zone, 'UTC') as zone, a.ends_at
 		from announcements a left join courses c on c.id = a.course_id
 		where a.ends_at > now() and a.withdrawn_at is null and (a.course_id is null or exists (
 			select from members m where m.course_id = a.course_id and m.user_id = $user and m.dropped_at is null))
 		order by a.id desc limit 5) a
 	union all
-	select '', w.id, c.slug, c.title, c.zone, w.stops_why, w.stops_at
+	select '', w.id, c.slug, c.title, c.zone, w.stops_why, w.stops_at, 0, 0
 	from workspaces w join members m on m.id = w.member_id join courses c on c.id = w.course_id
-	where m.user_id = $user and w.state = 'running' and w.stops_at > now()`, "$user", user)
+	where m.user_id = $user and w.state = 'running' and w.stops_at > now()
+	union all`+homesFull, "$user", user)
 }
 
 // Notes are what a person should see now.

@@ -21,10 +21,12 @@ type Server struct {
 	// The last reading, if it is younger than [usageAge]; zero if there is none.
 	ReadAt      time.Time
 	CPU         *float64 // cores; nil after the first reading
-	Memory      int64    // bytes
+	MemoryUsed  int64    // bytes; Memory is what it may use
 	MemoryLimit int64    // 0: none
 	Node        string   // "" where there is one machine
 	Tabs        int      // that look at it now
+
+	Home, HomeQuota int64 // bytes, as in Home; both 0 for a copy, and before anybody looked
 }
 
 // usageAge is how old a reading may be that a page shows.
@@ -35,12 +37,14 @@ const usageAge = 90 * time.Second
 func (s *Store) Servers(ctx context.Context, c course.ID) ([]Server, error) {
 	return many[Server](ctx, s.db, "servers", `
 		select `+workspaceColumns+`, u.login, u.name, coalesce(o.login, '') as copy_of, c.slug as course_slug, c.title as course,
-		       coalesce(g.at, `+never+`) as read_at, g.cpu, coalesce(g.memory, 0) as memory, coalesce(g.memory_limit, 0) as memory_limit,
-		       coalesce(g.node, '') as node, coalesce(t.tabs, 0)::int as tabs
+		       coalesce(g.at, `+never+`) as read_at, g.cpu, coalesce(g.memory, 0) as memory_used, coalesce(g.memory_limit, 0) as memory_limit,
+		       coalesce(g.node, '') as node, coalesce(t.tabs, 0)::int as tabs,
+		       coalesce(h.bytes, 0) as home, coalesce(h.quota, 0) as home_quota
 		from workspaces w join courses c on c.id = w.course_id join members m on m.id = w.member_id join users u on u.id = m.user_id
 		left join submissions b on b.id = w.submission_id left join members bm on bm.id = b.member_id left join users o on o.id = bm.user_id
 		left join workspace_usage g on g.workspace_id = w.id and g.at > now() - $2::interval and g.at > w.ready_at
 		left join (select workspace_id, sum(tabs) as tabs from workspace_tabs where at > now() - $2::interval group by 1) t on t.workspace_id = w.id
+		left join home_usage h on h.member_id = w.member_id and w.submission_id is null
 		where ($1::bigint = 0 or w.course_id = $1) and w.state not in ('stopped', 'failed')
 		order by w.last_activity_at nulls last, u.login`, c, usageAge)
 }

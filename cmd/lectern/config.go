@@ -34,6 +34,8 @@ type config struct {
 	CPUs        float64          // cores a workspace may use
 	Share       float64          // of a workspace's memory, which must be free before it starts
 	Reserve     int64            // bytes of memory that no start may take
+	Quota       int64            // bytes of a home; 0: as many as there are
+	QuotaDriver string           // what keeps a home from holding more: none, btrfs or xfs
 	MostMemory  int64            // what a course may give its workspaces, at most
 	MostCPUs    float64          // likewise
 	MostPIDs    int64            // likewise
@@ -111,6 +113,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		MostCPUs:    parse(r, "LECTERN_WORKSPACE_CPUS_MAX", "4", parseCPUs),
 		MostPIDs:    parse(r, "LECTERN_WORKSPACE_PIDS_MAX", "1024", parsePIDs),
 		Deny:        parse(r, "LECTERN_WORKSPACE_DENY", "", parseNetworks),
+		Quota:       parse(r, "LECTERN_HOME_QUOTA", "0", parseBytes),
+		QuotaDriver: parse(r, "LECTERN_HOME_QUOTA_DRIVER", "none", oneOf("none", "btrfs", "xfs")),
 		IdleAfter:   parse(r, "LECTERN_IDLE_AFTER", "1h", time.ParseDuration),
 		Graders:     parse(r, "LECTERN_GRADERS", allCores(), parseGraders),
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
@@ -131,6 +135,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	c.Providers = readProviders(r)
 	c.Local = parse(r, "LECTERN_PASSWORDS", "on", oneOf("on", "off")) == "on"
 	c.DataHost = r.text("LECTERN_DATA_HOST", c.Data)
+	if c.QuotaDriver != "none" && c.Quota == 0 {
+		r.errs = append(r.errs, fmt.Errorf("LECTERN_HOME_QUOTA_DRIVER: %s bounds homes by LECTERN_HOME_QUOTA, which is not set", c.QuotaDriver))
+	}
 	if c.SpawnerDoor != "" && c.Spawner == "process" {
 		r.errs = append(r.errs, errors.New("LECTERN_SPAWNER_SOCKET: with LECTERN_SPAWNER=process there are no containers to keep apart from the web"))
 	}

@@ -194,7 +194,7 @@ func withMover(e *env, do func(*house, *moving.Mover) error) error {
 	if err := h.database(e.ctx); err != nil {
 		return err
 	}
-	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID}); err != nil {
+	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID, NewHome: h.newHome()}); err != nil {
 		return err
 	}
 	return do(h, handlers.NewMover(&grading.Preparer{Exchange: h.exchange, Store: h.store}, time.Now))

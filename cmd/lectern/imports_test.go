@@ -23,6 +23,8 @@ var rooms = map[string][]string{
 	"exchange":      {"store", "course", "exchange/tree", "exchange/fail"},
 	"exchange/tree": {"course", "exchange/fail"},
 	"exchange/fail": {},
+	// What homes hold, and the file systems that bound them.
+	"exchange/quota": {"exchange/tree"},
 	// The private cluster is a room of its own: it knows nothing of the schema.
 	"store":             {"migrations", "course"},
 	"store/cluster":     {},

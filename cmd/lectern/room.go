@@ -3,10 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"lectern/course"
+	"lectern/spawner"
 )
 
 func parsePrestart(s string) (int, error) {
@@ -42,4 +47,11 @@ func hasRoom(meminfo []byte, workspace int64) bool {
 	}
 	total, free := kib["MemTotal:"], kib["MemAvailable:"]
 	return total == 0 || free<<10-workspace >= total<<10/8
+}
+
+// wants is the memory that the workspace of a row will be given when it starts.
+func (h *house) wants(ctx context.Context, row spawner.Row) (int64, error) {
+	all, err := h.store.WorkspaceLimits(ctx, row.ID, time.Now())
+	site, most := h.cfg.limits()
+	return course.Together(all, site, most).Memory, err
 }

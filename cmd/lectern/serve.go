@@ -14,6 +14,7 @@ import (
 	"lectern/course"
 	"lectern/course/notebook/render"
 	"lectern/exchange"
+	"lectern/exchange/quota"
 	"lectern/grading"
 	"lectern/handlers"
 	"lectern/spawner"
@@ -64,6 +65,7 @@ type house struct {
 	cluster *cluster.Cluster // nil with a database of the operator's
 
 	exchange *exchange.Exchange
+	quota    quota.Driver     // of homes
 	engine   container.Engine // that workspaces run on
 	sealing  grading.Engine   // that graders run on
 	assets   handlers.Assets  // nil leaves JupyterLab's files to workspaces
@@ -90,7 +92,11 @@ func build(e *env, cfg config) (*house, error) {
 		return nil, err
 	}
 	var err error
-	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID}); err != nil {
+	if h.exchange, err = exchange.New(course.Layout{Root: cfg.Data}, exchange.Options{UID: workspaceUID, GID: workspaceGID, NewHome: h.newHome()}); err != nil {
+		h.close()
+		return nil, err
+	}
+	if err := h.openQuota(e.ctx); err != nil {
 		h.close()
 		return nil, err
 	}
@@ -164,6 +170,7 @@ func (h *house) serve(ctx context.Context, web handlers.Config) error {
 	g.Go(func() error { return h.runEgress(ctx) })
 	g.Go(func() error { return h.loop(ctx, "networks", networksEvery, h.closeNetworks) })
 	g.Go(func() error { return h.loop(ctx, "readings", readOften, h.readUsage) })
+	g.Go(func() error { return h.loop(ctx, "homes", homesEvery, h.measureHomes) })
 	g.Go(func() error { return h.loop(ctx, "minutes", 20*time.Second, h.store.CountMinute) })
 	g.Go(func() error { return h.loop(ctx, "figures", 6*time.Hour, h.forgetFigures) })
 	if h.cluster != nil {

@@ -93,8 +93,11 @@ func (h *house) shareData(ctx context.Context) error {
 		return err
 	}
 	var err error
-	h.exchange, err = exchange.New(layout, exchange.Options{UID: workspaceUID, GID: workspaceGID})
-	return err
+	h.exchange, err = exchange.New(layout, exchange.Options{UID: workspaceUID, GID: workspaceGID, NewHome: h.newHome()})
+	if err != nil {
+		return err
+	}
+	return h.openQuota(ctx)
 }
 
 // engines makes what is asked for containers: an engine's own socket, or the

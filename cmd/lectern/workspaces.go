@@ -36,7 +36,7 @@ func (h *house) workspaces(ctx context.Context) error {
 	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
 		Rows: rows{h.store}, Engine: h.engine, Plan: h.settle, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log,
-		Room: h.room(), Admission: spawner.Admission{Memory: h.cfg.Memory, Share: h.cfg.Share, Reserve: max(1, h.cfg.Reserve)},
+		Room: h.room(), Admission: spawner.Admission{Wants: h.wants, Memory: h.cfg.Memory, Share: h.cfg.Share, Reserve: max(1, h.cfg.Reserve)},
 	})
 	return nil
 }
@@ -82,6 +82,7 @@ func (h *house) plan(ctx context.Context, row spawner.Row) (spawner.Plan, error)
 	if err != nil {
 		return spawner.Plan{}, err
 	}
+	h.boundHome(ctx, m.Home, row.MemberID)
 	return spawner.Plan{
 		User: strconv.Itoa(workspaceUID) + ":" + strconv.Itoa(workspaceGID),
 		Home: m.Home,
