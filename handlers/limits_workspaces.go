@@ -70,13 +70,13 @@ func (s *Site) showLimits(w http.ResponseWriter, r *http.Request, status int, va
 	}
 	b, otherwise := s.Bounds, limitsForm(overlay(above, s.Bounds.Site))
 	number := func(name, label, suffix, hint string) views.FieldView {
-		return views.FieldView{Name: name, Label: label, Hint: hint, Value: value(name), Placeholder: otherwise(name), Suffix: suffix, Short: true, Optional: true,
+		return views.FieldView{Name: name, Label: label, Hint: hint, Value: value(name), Placeholder: otherwise(name), Suffix: suffix, Optional: true,
 			InputMode: pick(name == "pids", "numeric", "decimal"), Error: errorOf(errs, name)}
 	}
-	p.Memory = number("memory", "Memory", "GiB", fmt.Sprintf("At most %s. What needs more is ended, usually the kernel.", gib(b.Most.Memory)))
-	p.CPUs = number("cpus", "Processors", "cores", fmt.Sprintf("At most %g. Half a core is 0.5.", b.Most.CPUs))
-	p.PIDs = number("pids", "Processes", "processes and threads", fmt.Sprintf("At most %d. JupyterLab with a kernel needs about 60.", b.Most.PIDs))
-	p.Network = s.networkField(value("network"), above.Network, errs)
+	p.Memory = number("memory", "Memory", "GiB", "At most "+gib(b.Most.Memory)+".")
+	p.CPUs = number("cpus", "Processors", "cores", fmt.Sprintf("At most %g, also such as 0.5.", b.Most.CPUs))
+	p.PIDs = number("pids", "Processes", "", fmt.Sprintf("At most %d, threads included.", b.Most.PIDs))
+	p.Network = s.networkField(value("network"), above.Network, v.assignment.ID == 0, errs)
 	p.Hosts = views.FieldView{Name: "hosts", Label: "Listed hosts", Value: value("hosts"), Rows: 5, Code: true, Optional: true, Error: errorOf(errs, "hosts"), Placeholder: "data.example.org\n*.example.edu",
 		Hint: "For “Only listed hosts”: one name a line. *.example.org is every name below example.org, without itself. Ports are 80 and 443 unless one is given, as in files.example.edu:8443. Only hosts on the internet are reached, by HTTP and HTTPS."}
 	if !b.Lists {
@@ -89,13 +89,18 @@ func (s *Site) showLimits(w http.ResponseWriter, r *http.Request, status int, va
 }
 
 // networkField offers what can be kept to here.
-func (s *Site) networkField(chosen string, above course.Network, errs []views.FieldError) views.FieldView {
+func (s *Site) networkField(chosen string, above course.Network, whole bool, errs []views.FieldError) views.FieldView {
 	words := map[course.Network]string{"": "open", course.NetworkOpen: "open", course.NetworkListed: "only listed hosts", course.NetworkOff: "closed"}
 	f := views.FieldView{Name: "network", Label: "Network", Error: errorOf(errs, "network")}
 	add := func(n course.Network, text, hint string) {
 		f.Options = append(f.Options, views.Option{Value: string(n), Text: text, Hint: hint, Selected: chosen == string(n)})
 	}
-	add("", "Not chosen", "As it is otherwise: "+words[above]+".")
+	if whole && chosen == "" {
+		chosen = string(course.NetworkOpen)
+	}
+	if !whole {
+		add("", "As the course has it", "Now "+words[above]+".")
+	}
 	add(course.NetworkOpen, "Open", "Workspaces reach the internet.")
 	if s.Bounds.Lists {
 		add(course.NetworkListed, "Only listed hosts", "By HTTP and HTTPS, and nothing else.")

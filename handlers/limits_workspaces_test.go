@@ -30,7 +30,7 @@ func TestLimitsOfWorkspacesAreChosen(t *testing.T) {
 			t.Errorf("the form has no %s", want)
 		}
 	}
-	if html = teacher.get(own).want(t, http.StatusOK, "the assignment's").body; !strings.Contains(html, `placeholder="1.5"`) || !strings.Contains(html, "As it is otherwise: only listed hosts.") {
+	if html = teacher.get(own).want(t, http.StatusOK, "the assignment's").body; !strings.Contains(html, `placeholder="1.5"`) || !strings.Contains(html, "Now only listed hosts.") {
 		t.Error("the assignment's form does not say what holds otherwise")
 	}
 	for page, link := range map[string]string{"/courses/physics/settings": whole, ps1Path + "/settings": own} {
