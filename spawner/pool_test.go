@@ -155,6 +155,17 @@ func TestPoolRealJupyter(t *testing.T) {
 			text, _ := os.ReadFile(filepath.Join(homes[n], "from-terminal.txt"))
 			return string(text) == want
 		})
+		for path, body := range map[string]string{
+			"/lab/api/settings/@jupyterlab/apputils-extension:themes": `{"raw":"{\"theme\":\"JupyterLab Dark\"}"}`,
+			"/lab/api/workspaces/default":                             `{"data":{},"metadata":{"id":"default"}}`,
+		} {
+			if code := send(t, target, path, body); code != http.StatusNoContent {
+				t.Errorf("PUT %s = %d", path, code)
+			}
+		}
+		if kept, err := filepath.Glob(filepath.Join(homes[n], ".jupyter", "lab", "*", "*")); err != nil || len(kept) != 2 {
+			t.Errorf("settings in the home: %v, %v", kept, err)
+		}
 		if code, _, err := enginetest.Call(t.Context(), http.MethodGet, target.Addr, target.Token, "/lab"); err != nil || code != http.StatusOK {
 			t.Errorf("GET /lab = %d, %v", code, err)
 		}
@@ -178,7 +189,12 @@ func put(t testing.TB, at spawner.Target, path, text string) int {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"type": "file", "format": "text", "content": text})
 	must(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+at.Addr+"/api/contents/"+path, strings.NewReader(string(body)))
+	return send(t, at, "/api/contents/"+path, string(body))
+}
+
+func send(t testing.TB, at spawner.Target, path, body string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+at.Addr+path, strings.NewReader(body))
 	must(t, err)
 	req.Header.Set("Authorization", "token "+at.Token)
 	resp, err := http.DefaultClient.Do(req)

@@ -32,7 +32,10 @@ type Pool struct {
 	wake    chan struct{}
 	step    func(string) // told how far a claim is; for tests
 
+	scanning sync.Mutex
+
 	mu      sync.Mutex
+	scanned bool
 	off     string // why no container can be given on this machine; empty if that is not known
 	shapes  map[string]*shape
 	ready   []booted
@@ -128,9 +131,8 @@ func (p *Pool) learn(s Spec, wanted bool) (key string) {
 	at.wanted = at.wanted || wanted || at.home != home
 	at.always = at.always || wanted
 	at.usedAt = time.Now()
-	for len(p.shapes) > 4*poolKinds {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(p.shapes)), func(a, b string) int { return p.shapes[a].usedAt.Compare(p.shapes[b].usedAt) })
-		delete(p.shapes, oldest)
+	if len(p.shapes) > 16*poolKinds {
+		maps.DeleteFunc(p.shapes, func(k string, s *shape) bool { return k != key && !s.wanted && !s.kept })
 	}
 	return key
 }

@@ -49,7 +49,18 @@ func (p *Pool) give(ctx context.Context, s Spec) (Running, error) {
 	}
 	key := p.learn(s, false)
 	p.mu.Lock()
-	imageID := p.shapes[key].imageID
+	scanned := p.scanned
+	p.mu.Unlock()
+	if !scanned { // an earlier Lectern may have left some
+		if _, err := p.scan(ctx); err != nil {
+			return Running{}, err
+		}
+	}
+	p.mu.Lock()
+	imageID := ""
+	if kind := p.shapes[key]; kind != nil {
+		imageID = kind.imageID
+	}
 	p.mu.Unlock()
 	var mine []Mount
 	for _, m := range s.Mounts {

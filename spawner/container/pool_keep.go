@@ -40,16 +40,35 @@ func (p *Pool) look() {
 	}
 }
 
-// keep looks at all of the pool's containers, removes those that nobody can be
-// given, and boots one if one is wanted.
+// keep looks at the pool, and boots a container if one is wanted.
 func (p *Pool) keep(ctx context.Context) error {
+	have, err := p.scan(ctx)
+	if err != nil || p.options.Size <= 0 || p.Off() != "" || !p.quiet() {
+		return err
+	}
+	for _, key := range p.kinds() {
+		if have[key] < p.options.Size && p.bootOne(ctx, key) {
+			p.look()
+			return nil
+		}
+	}
+	return nil
+}
+
+// scan looks at all of the pool's containers, removes those that nobody can be
+// given, and says how many there are of each kind.
+func (p *Pool) scan(ctx context.Context) (have map[string]int, err error) {
+	p.scanning.Lock()
+	defer p.scanning.Unlock()
+	ctx, done := bounded(ctx, change)
+	defer done()
 	api, err := p.api(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: byLabel(map[string]string{poolLabel: p.owner})})
 	if err != nil {
-		return p.wrap(ctx, "list", "pool", err)
+		return nil, p.wrap(ctx, "list", "pool", err)
 	}
 	found, have := map[string]bool{}, map[string]int{}
 	var waiting []booted
@@ -66,27 +85,14 @@ func (p *Pool) keep(ctx context.Context) error {
 		}
 	}
 	p.mu.Lock()
-	p.ready = waiting
+	p.ready, p.scanned = waiting, true
 	for name := range p.claims {
 		if !found[name] {
 			delete(p.claims, name)
 		}
 	}
-	off := p.off != ""
 	p.mu.Unlock()
-	if err := p.sweepMarks(found); err != nil {
-		return err
-	}
-	if p.options.Size <= 0 || off || !p.quiet() {
-		return nil
-	}
-	for _, key := range p.kinds() {
-		if have[key] < p.options.Size && p.bootOne(ctx, key) {
-			p.look()
-			return nil
-		}
-	}
-	return nil
+	return have, p.sweepMarks(found)
 }
 
 // place is where a container of the pool stands.
@@ -118,6 +124,13 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 		return coming
 	}
 	if err == nil {
+		if !paused { // when it was listed
+			_, err := p.waiting(ctx, c.id)
+			if errors.Is(err, ErrEngineDown) {
+				return coming
+			}
+			paused = err == nil
+		}
 		switch {
 		case m.has(givenMark): // meanwhile
 			return gone
@@ -163,7 +176,10 @@ func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string
 // bootOne reports whether there is one more now.
 func (p *Pool) bootOne(ctx context.Context, key string) bool {
 	p.mu.Lock()
-	s := *p.shapes[key]
+	s, known := shape{}, p.shapes[key]
+	if known != nil {
+		s = *known
+	}
 	p.mu.Unlock()
 	if !s.wanted || time.Since(s.failed) < poolRetry {
 		return false
