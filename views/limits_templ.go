@@ -112,7 +112,7 @@ func Limits(v LimitsView) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "</h2><p>They run with an open network, and this closes it. Nothing is saved yet. Files that students have saved are kept; what their kernels hold, variables and loaded data, is lost. Opened again, a workspace starts with the network as it is here.</p></div></div>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "</h2><p>What runs with an open network now is stopped, because this closes it. Nothing is saved yet. Files that students have saved are kept; what their kernels hold, variables and loaded data, is lost. Opened again, a workspace starts with the network as it is here.</p></div></div>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
