@@ -11,7 +11,7 @@ import (
 // homeFullText is what a person is told whose home is about to be full. In
 // JupyterLab a longer text is cut, and each percent is told anew.
 func homeFullText(bytes, quota int64) string {
-	return fmt.Sprintf("Your files take %d %% of the space you have here, %s. When it is full nothing can be saved; please remove some.",
+	return fmt.Sprintf("Your files take %d %% of the space you have here, %s. Please remove what you do not need, or saving may fail.",
 		min(100, bytes*100/quota), sizeText(quota))
 }
 

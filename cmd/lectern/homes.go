@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	homesEvery = 30 * time.Second // between looks for homes to measure
+	homesEvery = 10 * time.Second // between looks for homes to measure
 	homesAge   = 2 * time.Minute  // of the last look at one whose workspace is up
 	homesMost  = 50               // at one look
 )
