@@ -87,7 +87,7 @@ const (
 	poolRetry  = 5 * time.Minute // after a boot that failed, and after memory was short
 	poolUnused = 7 * 24 * time.Hour
 	poolKinds  = 4 // of which containers are kept
-	bootWithin = 2 * time.Minute
+	bootWithin = 5 * time.Minute
 )
 
 // NewPool keeps containers of d. Nothing is booted before [Pool.Run].

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,18 +56,8 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 	if err != nil {
 		return err
 	}
-	for text := ""; !strings.Contains(text, waitsLine); {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("container: %s did not boot in time: %.500s", kind.Image, text)
-		case <-time.After(100 * time.Millisecond):
-		}
-		if text, err = p.Docker.Logs(ctx, s.Name, 50); err != nil {
-			return err
-		}
-		if now, err := p.Docker.Inspect(ctx, s.Name); err != nil || now.Phase != Up {
-			return errors.Join(fmt.Errorf("container: %s ended while it booted: %.500s", kind.Image, text), err)
-		}
+	if err := p.await(ctx, api, got.ID, kind.Image); err != nil {
+		return err
 	}
 	if err := api.ContainerPause(ctx, got.ID); err != nil {
 		return p.wrap(ctx, "pause", s.Name, err)
@@ -75,6 +66,39 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 		return fmt.Errorf("%w: %w", errOff, err)
 	}
 	return m.put(readyMark, ready{got.Addr})
+}
+
+// await returns when a container that boots waits. While somebody else starts it
+// is paused, so that it costs nobody time.
+func (p *Pool) await(ctx context.Context, api *client.Client, id, image string) (err error) {
+	still := false
+	for text := ""; !strings.Contains(text, waitsLine); {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("container: %s did not boot in time: %.500s", image, text)
+		case <-time.After(100 * time.Millisecond):
+		}
+		if busy := !p.quiet(); busy != still {
+			turn := api.ContainerUnpause
+			if busy {
+				turn = api.ContainerPause
+			}
+			if err := turn(ctx, id); err != nil {
+				return p.wrap(ctx, "hold", id, err)
+			}
+			still = busy
+		}
+		if still {
+			continue
+		}
+		if text, err = p.Docker.Logs(ctx, id, 50); err != nil {
+			return err
+		}
+		if now, err := p.Docker.Inspect(ctx, id); err != nil || now.Phase != Up {
+			return errors.Join(fmt.Errorf("container: %s ended while it booted: %.500s", image, text), err)
+		}
+	}
+	return nil
 }
 
 // errOff says that containers cannot be given on this machine.

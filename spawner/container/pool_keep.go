@@ -187,7 +187,7 @@ func (p *Pool) bootOne(ctx context.Context, key string) bool {
 	began := time.Now()
 	err := p.boot(ctx, s.spec)
 	if err == nil {
-		p.options.Log.Info("a container waits in the pool", "image", s.spec.Image, "took", time.Since(began).Round(time.Millisecond))
+		p.options.Log.Info("a container waits in the pool", "image", s.spec.Image, "took", time.Since(began).Round(time.Millisecond).String())
 		return true
 	}
 	if ctx.Err() != nil {

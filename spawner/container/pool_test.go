@@ -262,3 +262,41 @@ func TestPoolOfAnImageThatCannotWait(t *testing.T) {
 		t.Error("it came from the pool")
 	}
 }
+
+// Whoever starts while a container boots for the pool has the machine to themselves.
+func TestPoolBootsWhileNobodyStarts(t *testing.T) {
+	t.Parallel()
+	data := openTempDir(t)
+	p := poolAt(t, data, 1)
+	r := enginetest.Rig{Engine: p, Data: data, Image: enginetest.StubImage(t), Realm: filepath.Base(filepath.Dir(data))}
+	emptyPool(t, data)
+	slow := r.Place(t, "slow")
+	slow.Env = map[string]string{"STUB_BOOT": "2s"}
+	p.Want(container.Workspace(slow))
+	booted := make(chan error, 1)
+	go func() { booted <- p.Keep(t.Context()) }()
+	state := func() string {
+		var list []struct {
+			State  string
+			Mounts []struct{ Source string }
+		}
+		must(t, enginetest.Docker(t.Context(), http.MethodGet, "/containers/json?filters="+url.QueryEscape(`{"label":["`+poolLabel+`"]}`), nil, &list))
+		for _, c := range list {
+			if len(c.Mounts) > 0 && strings.HasPrefix(c.Mounts[0].Source, data+"/") {
+				return c.State
+			}
+		}
+		return ""
+	}
+	enginetest.Await(t, "a boot", func() bool { return state() == "running" })
+	one := r.Place(t, "one")
+	got, err := startIn(t, p, one)
+	must(t, err)
+	enginetest.Await(t, "the boot to rest", func() bool { return state() == "paused" })
+	if p.Waiting() != 0 {
+		t.Error("it is offered already")
+	}
+	enginetest.Answers(t, got.Addr, one.Token)
+	must(t, <-booted)
+	fillPool(t, p, 1)
+}

@@ -39,13 +39,13 @@ func main() {
 
 func run() error {
 	fmt.Println("stub: starting")
+	boot, _ := time.ParseDuration(os.Getenv("STUB_BOOT"))
+	time.Sleep(boot)
 	wait(os.Getenv("JUPYTER_TOKEN_FILE"))
 	token, err := os.ReadFile(os.Getenv("JUPYTER_TOKEN_FILE"))
 	if err != nil {
 		return err
 	}
-	boot, _ := time.ParseDuration(os.Getenv("STUB_BOOT"))
-	time.Sleep(boot)
 	if code, err := strconv.Atoi(os.Getenv("STUB_EXIT")); err == nil {
 		fmt.Println("stub: giving up")
 		os.Exit(code)
