@@ -136,6 +136,9 @@ func (l Layout) Copies(course string) (string, error) {
 	return filepath.Join(dir, ".copies"), nil
 }
 
+// Trials holds the empty homes in which images are tested. No course has its name.
+func (l Layout) Trials() string { return filepath.Join(l.HomesDir(), ".tests") }
+
 // Home is mounted as the student's home. Whatever lies below it is hostile.
 func (l Layout) Home(course, login string) (string, error) {
 	dir, err := l.Homes(course)

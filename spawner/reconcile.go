@@ -55,7 +55,7 @@ func (s *Spawner) listen() {
 	for s.life.Err() == nil {
 		err := s.engine.Events(s.life, map[string]string{LabelRealm: s.realm}, func(e container.Event) {
 			id := e.Labels[LabelWorkspace]
-			if e.Kind == container.Started {
+			if _, test := TrialOf(id); test || e.Kind == container.Started {
 				return // whoever started it knows
 			}
 			if e.Kind == container.OutOfMemory {
@@ -117,7 +117,11 @@ func (s *Spawner) reconcile(ctx context.Context) error {
 	}
 	// What is left has no active row: its driver removes it, if the database
 	// confirms that it rests or does not exist.
-	for id := range containers {
+	for id, c := range containers {
+		if _, test := TrialOf(id); test {
+			s.sweepTrial(ctx, c)
+			continue
+		}
 		s.kick(id)
 	}
 	return nil

@@ -26,6 +26,7 @@ type Spawner struct {
 	plan    func(context.Context, Row) (Plan, error)
 	warn    func(context.Context, Row, time.Time, Reason)
 	room    func() bool
+	trials  func(ctx context.Context, n, generation int64) (bool, error)
 	policy  Policy
 	realm   string
 	log     *slog.Logger
@@ -90,6 +91,10 @@ type Config struct {
 	// engine is a container.Gauge.
 	Admission Admission
 
+	// Trials reports whether a test of an image is at this start now; nil if there
+	// are no tests.
+	Trials func(ctx context.Context, n, generation int64) (bool, error)
+
 	Jupyter Jupyter // nil asks over HTTP
 	Policy  Policy  // the zero value is DefaultPolicy
 	// Realm keeps apart installations that share an engine; a label of every
@@ -127,7 +132,7 @@ func New(c Config) *Spawner {
 		c.Room = func() bool { return true }
 	}
 	s := &Spawner{
-		rows: c.Rows, engine: c.Engine, jupyter: c.Jupyter, plan: c.Plan, warn: c.Warn, room: c.Room,
+		rows: c.Rows, engine: c.Engine, jupyter: c.Jupyter, plan: c.Plan, warn: c.Warn, room: c.Room, trials: c.Trials,
 		policy: c.Policy, realm: c.Realm, log: c.Log, now: c.Now,
 		drivers: map[string]*driver{}, touched: map[string]time.Time{}, noticed: map[string]time.Time{},
 		warned: map[string]time.Time{}, targets: map[string]target{},

@@ -25,6 +25,9 @@ func (d doorRows) Spec(ctx context.Context, id string, generation int64) (contai
 	if err != nil {
 		return container.Spec{}, errors.Join(container.ErrEngineDown, err)
 	}
+	if n, test := spawner.TrialOf(id); test {
+		return d.house.trialSpec(ctx, realm, n, generation)
+	}
 	row, err := rows{d.house.store}.Workspace(ctx, id)
 	switch {
 	case errors.Is(err, spawner.ErrNoWorkspace):
