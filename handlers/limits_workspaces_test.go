@@ -104,6 +104,26 @@ func TestClosingANetworkAsksFirst(t *testing.T) {
 	teacher.post(ps1Path+"/limits", url.Values{"memory": {"2"}, "network": {"off"}}).want(t, http.StatusSeeOther, "what closes nothing more is not asked")
 }
 
+// A student reads what the workspace reaches, before something does not work.
+func TestAStudentIsToldOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.Bounds = testBounds
+	teacher, student := d.as("instructor"), d.as("student")
+	told := func(want string) {
+		t.Helper()
+		html := student.get(ps1Path).want(t, http.StatusOK, "the assignment").body
+		if said := strings.Contains(html, "At the moment your workspace"); said != (want != "") || !strings.Contains(html, want) {
+			t.Errorf("no word of %q:\n%.3000s", want, html)
+		}
+	}
+	told("")
+	teacher.post(ps1Path+"/limits", url.Values{"network": {"listed"}, "hosts": {"data.example.org\nfiles.example.edu:8443"}}).want(t, http.StatusSeeOther, "a list")
+	told("reaches only these hosts on the internet: data.example.org, files.example.edu:8443.")
+	teacher.post(ps1Path+"/limits", url.Values{"network": {"off"}}).want(t, http.StatusSeeOther, "closed")
+	told("has no network")
+}
+
 // A site that cannot keep to something does not offer it, and does not take it.
 func TestLimitsThatCannotBeKept(t *testing.T) {
 	t.Parallel()

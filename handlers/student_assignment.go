@@ -46,6 +46,9 @@ func (s *Site) studentAssignment(w http.ResponseWriter, r *http.Request) error {
 		Confirms:  []views.ConfirmView{submitConfirm(v, uuid.NewString(), len(subs)), startOverConfirm(v)},
 	}
 	page.State, page.StateText = taskState(t, now, loc)
+	if page.Network, err = s.networkText(r.Context(), v); err != nil {
+		return err
+	}
 	page.Prestart = s.offerPrestart(v, &page.Page, t)
 	page.Home = s.homeView(r.Context(), v)
 	for i, sub := range subs {

@@ -62,6 +62,12 @@ func (s *Store) WorkspaceLimits(ctx context.Context, id string, now time.Time) (
 		select `+worksColumns+` from workspaces w`+works+` where w.id = $2`, now, id)
 }
 
+// MemberLimits are the same for whatever workspace the member has.
+func (s *Store) MemberLimits(ctx context.Context, c course.ID, m course.MemberID, now time.Time) ([]course.Limits, error) {
+	return many[course.Limits](ctx, s.db, "limits of a member", `
+		select `+worksColumns+` from (select $2::bigint as course_id, $3::bigint as member_id, null::bigint as submission_id) w`+works, now, c, m)
+}
+
 // LimitsAt are the same for the workspace that runs at an address of the
 // workspaces' network; none, and an empty id, unless there is exactly one.
 func (s *Store) LimitsAt(ctx context.Context, ip string, now time.Time) (id string, all []course.Limits, err error) {

@@ -85,6 +85,9 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 	_, err = s.Pool().Exec(ctx, `insert into extensions (assignment_id, member_id, due_at, granted_by) values ($1, $2, $3, $4)`, exam.ID, people[0].ID, due.Add(time.Hour), u.ID)
 	must(err)
 	want("with more time", due, whole, ofExam)
+	if all, err := s.MemberLimits(ctx, c.ID, people[0].ID, due); err != nil || len(all) != 2 {
+		t.Errorf("of the member: %+v, %v", all, err)
+	}
 
 	// What runs is closed once: not before its limits were settled, and not again.
 	to := func(state string, generation int64, addr string) {
