@@ -57,7 +57,7 @@ func (h *house) runImages(ctx context.Context) error {
 	if h.imaging == nil {
 		return nil
 	}
-	go func() { _ = h.loop(ctx, "pinned images", time.Minute, h.imaging.Look) }()
+	go func() { _ = h.loop(ctx, "pinned images", 15*time.Second, h.imaging.Look) }()
 	return h.loop(ctx, "images", 5*time.Second, func(ctx context.Context) error { return errors.Join(h.imaging.Mend(ctx), h.dropTrials(ctx)) })
 }
 

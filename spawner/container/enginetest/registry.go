@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -140,4 +141,18 @@ func pushImage(t testing.TB, name, tag string) string {
 	text, err := io.ReadAll(res.Body)
 	must(t, err)
 	return string(text)
+}
+
+// Still is the address of a registry that takes connections and says nothing,
+// until leave is closed.
+func Still(t testing.TB, leave <-chan struct{}) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-leave:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
