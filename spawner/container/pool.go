@@ -36,7 +36,8 @@ type Pool struct {
 
 	mu      sync.Mutex
 	scanned bool
-	off     string // why no container can be given on this machine; empty if that is not known
+	off     string // see [Pool.Off]
+	offAt   time.Time
 	shapes  map[string]*shape
 	ready   []booted
 	starts  int       // going on
@@ -81,13 +82,18 @@ const (
 	waitsLabel = "lectern.waits"
 	waitsFile  = "waits"
 	waitsLine  = "lectern: waiting"
+	// seesLine is what it says once it sees something mounted in the place of
+	// the home: not every runtime shows its programs what the kernel shows.
+	seesLine = "lectern: sees a home"
 
-	poolEvery  = 5 * time.Second
-	poolQuiet  = 3 * time.Second // without a start before one is booted
-	poolRetry  = 5 * time.Minute // after a boot that failed, and after memory was short
-	poolUnused = 7 * 24 * time.Hour
-	poolKinds  = 4 // of which containers are kept
-	bootWithin = 5 * time.Minute
+	poolEvery   = 5 * time.Second
+	poolQuiet   = 3 * time.Second // without a start before one is booted
+	poolAgain   = time.Hour       // after a machine turned out not to be able to
+	poolRetry   = 5 * time.Minute // after a boot that failed, and after memory was short
+	poolUnused  = 7 * 24 * time.Hour
+	poolKinds   = 4 // of which containers are kept
+	probeWithin = 10 * time.Second
+	bootWithin  = 5 * time.Minute
 )
 
 // NewPool keeps containers of d. Nothing is booted before [Pool.Run].
@@ -105,7 +111,8 @@ func NewPool(d *Docker, o PoolOptions) (*Pool, error) {
 }
 
 // Off is why no container can be given on this machine, for the operator; empty
-// if that is not known. It is found out with the first one.
+// if none was booted yet, or if it can. It is found out with the first one, and
+// tried again after an hour.
 func (p *Pool) Off() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -211,7 +218,7 @@ func (p *Pool) take(key, imageID string) (c booted, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.IndexFunc(p.ready, func(c booted) bool { return c.shape == key && c.imageID == imageID })
-	if i < 0 || p.options.Size <= 0 || p.off != "" {
+	if i < 0 || p.options.Size <= 0 {
 		return booted{}, false
 	}
 	c = p.ready[i]

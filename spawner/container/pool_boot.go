@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"time"
 
@@ -24,8 +23,8 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 	if err != nil {
 		return err
 	}
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("%w: this process is not root's", errOff)
+	if err := able(); err != nil {
+		return fmt.Errorf("%w: %w", errOff, err)
 	}
 	image, err := api.ImageInspect(ctx, kind.Image)
 	if err != nil {
@@ -59,11 +58,11 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 	if err := p.await(ctx, api, got.ID, kind.Image); err != nil {
 		return err
 	}
-	if err := api.ContainerPause(ctx, got.ID); err != nil {
-		return p.wrap(ctx, "pause", s.Name, err)
-	}
 	if err := p.probe(ctx, got.ID, m); err != nil {
 		return fmt.Errorf("%w: %w", errOff, err)
+	}
+	if err := api.ContainerPause(ctx, got.ID); err != nil {
+		return p.wrap(ctx, "pause", s.Name, err)
 	}
 	return m.put(readyMark, ready{got.Addr})
 }
@@ -104,10 +103,10 @@ func (p *Pool) await(ctx context.Context, api *client.Client, id, image string) 
 // errOff says that containers cannot be given on this machine.
 var errOff = errors.New("container: nothing can be mounted into a container from here")
 
-// probe mounts an empty directory into a container that waits, looks at it from
-// within and takes it away again.
+// probe mounts an empty directory into a container, waits until the program in it
+// sees it, and takes it away again.
 func (p *Pool) probe(ctx context.Context, id string, m mark) error {
-	pid, err := p.waiting(ctx, id)
+	pid, _, err := p.process(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -123,24 +122,36 @@ func (p *Pool) probe(ctx context.Context, id string, m mark) error {
 		return err
 	}
 	defer shut(list)
-	return within(pid, id, func() error { return errors.Join(attach(list), detach(HomeDir)) })
+	if err := within(pid, id, func() error { return attach(list) }); err != nil {
+		return err
+	}
+	sees := func() bool {
+		text, err := p.Docker.Logs(ctx, id, 50)
+		return err == nil && strings.Contains(text, seesLine)
+	}
+	for until := time.Now().Add(probeWithin); !sees(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) || ctx.Err() != nil {
+			return fmt.Errorf("%w: the program in it does not see what was mounted", ErrMount)
+		}
+	}
+	return within(pid, id, func() error { return detach(HomeDir) })
 }
 
-// waiting is the first process of a container that is paused, and errNone for
-// any other.
-func (p *Pool) waiting(ctx context.Context, id string) (pid int, err error) {
+// process is the first process of a container, and whether it is paused. One that
+// does not run is [ErrNotFound].
+func (p *Pool) process(ctx context.Context, id string) (pid int, paused bool, err error) {
 	api, err := p.api(ctx)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	c, err := api.ContainerInspect(ctx, id)
 	if err != nil {
-		return 0, errors.Join(errNone, p.wrap(ctx, "inspect", id, err))
+		return 0, false, p.wrap(ctx, "inspect", id, err)
 	}
-	if c.State == nil || !c.State.Paused {
-		return 0, errNone
+	if c.State == nil || !c.State.Running {
+		return 0, false, fmt.Errorf("container: %s does not run: %w", id, ErrNotFound)
 	}
-	return c.State.Pid, nil
+	return c.State.Pid, c.State.Paused, nil
 }
 
 func (p *Pool) rename(ctx context.Context, id, name string) error {

@@ -105,9 +105,9 @@ func (p *Pool) claim(ctx context.Context, c booted, s Spec, list []tree) (_ Runn
 	if err := m.read(readyMark, &at); err != nil {
 		return Running{}, errNone
 	}
-	pid, err := p.waiting(ctx, c.id)
-	if err != nil {
-		return Running{}, err
+	pid, still, err := p.process(ctx, c.id)
+	if err != nil || !still {
+		return Running{}, errors.Join(errNone, err)
 	}
 	p.step("locked")
 	// From here on it is this workspace's or nobody's.

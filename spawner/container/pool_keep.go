@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -43,7 +44,10 @@ func (p *Pool) look() {
 // keep looks at the pool, and boots a container if one is wanted.
 func (p *Pool) keep(ctx context.Context) error {
 	have, err := p.scan(ctx)
-	if err != nil || p.options.Size <= 0 || p.Off() != "" || !p.quiet() {
+	p.mu.Lock()
+	off := p.off != "" && time.Since(p.offAt) < poolAgain
+	p.mu.Unlock()
+	if err != nil || p.options.Size <= 0 || off || !p.quiet() {
 		return err
 	}
 	for _, key := range p.kinds() {
@@ -125,11 +129,11 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 	}
 	if err == nil {
 		if !paused { // when it was listed
-			_, err := p.waiting(ctx, c.id)
-			if errors.Is(err, ErrEngineDown) {
+			_, now, err := p.process(ctx, c.id)
+			if err != nil && !errors.Is(err, ErrNotFound) {
 				return coming
 			}
-			paused = err == nil
+			paused = now
 		}
 		switch {
 		case m.has(givenMark): // meanwhile
@@ -187,6 +191,9 @@ func (p *Pool) bootOne(ctx context.Context, key string) bool {
 	began := time.Now()
 	err := p.boot(ctx, s.spec)
 	if err == nil {
+		p.mu.Lock()
+		p.off = ""
+		p.mu.Unlock()
 		p.options.Log.Info("a container waits in the pool", "image", s.spec.Image, "took", time.Since(began).Round(time.Millisecond).String())
 		return true
 	}
@@ -198,10 +205,14 @@ func (p *Pool) bootOne(ctx context.Context, key string) bool {
 		at.failed = time.Now()
 	}
 	if errors.Is(err, errOff) {
-		p.off = err.Error()
+		p.off, p.offAt = err.Error(), time.Now()
 	}
 	p.mu.Unlock()
-	p.options.Log.Warn("no container waits in the pool", "image", s.spec.Image, "off", errors.Is(err, errOff), "err", err)
+	level := slog.LevelWarn
+	if errors.Is(err, errOff) { // nobody did anything wrong: it is a machine where starts take longer
+		level = slog.LevelInfo
+	}
+	p.options.Log.Log(ctx, level, "no container waits in the pool", "image", s.spec.Image, "err", err)
 	return false
 }
 

@@ -14,6 +14,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// able says what this process lacks to do what follows; nil if that can only be
+// known by trying.
+func able() error {
+	var head unix.CapUserHeader
+	var has [2]unix.CapUserData
+	head.Version = unix.LINUX_CAPABILITY_VERSION_3
+	if err := unix.Capget(&head, &has[0]); err != nil {
+		return err
+	}
+	for _, c := range []uint{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT, unix.CAP_SYS_PTRACE} {
+		if has[0].Effective&(1<<c) == 0 {
+			return fmt.Errorf("this process lacks capability %d: it is not root, or confined", c)
+		}
+	}
+	return nil
+}
+
 // tree is a directory of the data root as a mount that hangs nowhere yet.
 type tree struct {
 	fd       int

@@ -76,12 +76,16 @@ func wait(path string) {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(path), "waits")); err != nil {
 		return
 	}
+	empty, _ := os.Stat(".")
 	fmt.Println("lectern: waiting")
-	for {
+	for seen := false; ; time.Sleep(2 * time.Millisecond) {
 		if _, err := os.Stat(path); err == nil {
 			return
 		}
-		time.Sleep(2 * time.Millisecond)
+		if now, err := os.Stat("/home/student"); err == nil && !seen && !os.SameFile(empty, now) {
+			seen = true
+			fmt.Println("lectern: sees a home")
+		}
 	}
 }
 
