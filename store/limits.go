@@ -88,10 +88,11 @@ func (s *Store) LimitsAt(ctx context.Context, ip string, now time.Time) (id stri
 }
 
 // SettleLimits notes what a workspace is given at this start; ErrStale if it is
-// at another by now.
+// at another by now. In line it has been given nothing yet.
 func (s *Store) SettleLimits(ctx context.Context, id string, generation int64, h course.Held) error {
 	n, err := exec(ctx, s.db, "settle limits", `
-		update workspaces set memory = $3, cpus = $4, pids = $5, network = $6, limits_for = $2
+		update workspaces set memory = $3, cpus = $4, pids = $5, network = $6,
+			limits_for = case when state = 'queued' then limits_for else $2 end
 		where id = $1 and generation = $2`, id, generation, h.Memory, h.CPUs, h.PIDs, string(h.Network))
 	if err == nil && n == 0 {
 		err = ErrStale

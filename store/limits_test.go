@@ -96,6 +96,11 @@ func TestLimitsOfAWorkspace(t *testing.T) {
 		w.State, w.Generation, w.Addr, w.QueuedAt, w.StartedAt, w.ReadyAt = state, generation, addr, now, now, now
 		must(s.SaveWorkspace(ctx, old, w))
 	}
+	to("queued", 1, "")
+	must(s.SettleLimits(ctx, w.ID, 1, course.Held{Memory: 7, Network: course.NetworkOpen}))
+	if got, err := s.Workspace(ctx, w.ID); err != nil || got.Memory != 7 {
+		t.Errorf("in line it is to have %d, %v", got.Memory, err)
+	}
 	to("starting", 1, "")
 	if got := open(); len(got) != 0 {
 		t.Errorf("too open before it was settled: %v", got)

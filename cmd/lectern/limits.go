@@ -39,21 +39,45 @@ func (h *house) within(l container.Limits) container.Limits {
 	return container.Limits{Memory: held.Memory, CPUs: held.CPUs, PIDs: held.PIDs}
 }
 
-// settle works out what a workspace is given at this start, notes it in its row,
-// where the spawner process reads it, and plans accordingly.
+// settle plans a start after it has worked out what the workspace is given and
+// noted that in its row, where the spawner process reads it.
 func (h *house) settle(ctx context.Context, row spawner.Row) (spawner.Plan, error) {
-	all, err := h.store.WorkspaceLimits(ctx, row.ID, time.Now())
+	held, err := h.settleLimits(ctx, row)
 	if err != nil {
-		return spawner.Plan{}, err
-	}
-	site, most := h.cfg.limits()
-	held := course.Together(all, site, most)
-	if err := h.store.SettleLimits(ctx, row.ID, row.Generation, held); err != nil {
 		return spawner.Plan{}, err
 	}
 	row.Limits = container.Limits{Memory: held.Memory, CPUs: held.CPUs, PIDs: held.PIDs}
 	row.Network = held.Network
 	return h.plan(ctx, row)
+}
+
+func (h *house) settleLimits(ctx context.Context, row spawner.Row) (course.Held, error) {
+	all, err := h.store.WorkspaceLimits(ctx, row.ID, time.Now())
+	if err != nil {
+		return course.Held{}, err
+	}
+	site, most := h.cfg.limits()
+	held := course.Together(all, site, most)
+	return held, h.store.SettleLimits(ctx, row.ID, row.Generation, held)
+}
+
+// settledRows notes limits when a workspace gets in line as well, so that the
+// line knows what memory it waits for. They are settled once more at its turn.
+type settledRows struct {
+	rows
+	house *house
+}
+
+func (r settledRows) SaveWorkspace(ctx context.Context, old, row spawner.Row) error {
+	if err := r.rows.SaveWorkspace(ctx, old, row); err != nil {
+		return err
+	}
+	if row.State == spawner.Queued && row.Generation != old.Generation {
+		if _, err := r.house.settleLimits(ctx, row); err != nil {
+			r.house.log.Warn("limits not noted in line", "workspace", row.ID, "error", err)
+		}
+	}
+	return nil
 }
 
 // closeNetworks stops the workspaces that were given an open network and may no

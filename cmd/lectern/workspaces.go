@@ -35,7 +35,7 @@ func (h *house) workspaces(ctx context.Context) error {
 	policy := spawner.DefaultPolicy
 	policy.IdleAfter, policy.MaxAge, policy.Ahead = h.cfg.IdleAfter, h.cfg.MaxAge, h.cfg.Prestart
 	h.spawner = spawner.New(spawner.Config{
-		Rows: rows{h.store}, Engine: h.engine, Plan: h.settle, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log, Trials: h.trialLives,
+		Rows: settledRows{rows{h.store}, h}, Engine: h.engine, Plan: h.settle, Warn: h.warn, Policy: policy, Realm: string(realm), Log: h.log, Trials: h.trialLives,
 		Room: h.room(), Admission: spawner.Admission{Wants: h.wants, Memory: h.cfg.Memory, Share: h.cfg.Share, Reserve: max(1, h.cfg.Reserve)},
 	})
 	return nil
