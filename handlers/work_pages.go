@@ -25,7 +25,7 @@ func (w *Work) refuse(rw http.ResponseWriter, r *http.Request, status int, v ref
 	h := rw.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusServiceUnavailable || status == http.StatusBadGateway {
+	if status == http.StatusServiceUnavailable || status == http.StatusBadGateway || status == http.StatusGatewayTimeout {
 		h.Set("Retry-After", "5")
 	}
 	if !wantsPage(r) || isUpgrade(r) {
@@ -62,6 +62,16 @@ func (w *Work) down(rw http.ResponseWriter, r *http.Request, g store.Grant, stat
 		v.Link, v.LinkText = w.site.String()+workspacePath(g.CourseSlug, g.WorkspaceID)+next, pick(g.Copy, "Open a new copy", "Start it again")
 	}
 	w.refuse(rw, r, status, v)
+}
+
+// outOfReach says that the workspace runs, as far as is known, and does not answer.
+func (w *Work) outOfReach(rw http.ResponseWriter, r *http.Request, g store.Grant) {
+	v := refusal{Title: "Your workspace is out of reach", LinkText: "Try again",
+		Text: "The way to it is interrupted at the moment, or it has too much to do. What you had saved is there. Try again in a moment."}
+	if r.Method == http.MethodGet && g.CourseSlug != "" {
+		v.Link = w.site.String() + workspacePath(g.CourseSlug, g.WorkspaceID) + "?" + url.Values{"next": {safePath(r.URL.RequestURI())}}.Encode()
+	}
+	w.refuse(rw, r, http.StatusGatewayTimeout, v)
 }
 
 func (w *Work) tooLarge(rw http.ResponseWriter, r *http.Request) {

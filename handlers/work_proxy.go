@@ -101,7 +101,7 @@ func (w *Work) mayDial(addr string) error {
 func (w *Work) newProxy() *httputil.ReverseProxy {
 	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
 	return &httputil.ReverseProxy{
-		Transport: &http.Transport{
+		Transport: &reaching{dial: dialer.DialContext, RoundTripper: &http.Transport{
 			Proxy:                  nil, // never by way of the environment's proxy
 			DialContext:            dialer.DialContext,
 			MaxIdleConns:           2048,
@@ -111,7 +111,7 @@ func (w *Work) newProxy() *httputil.ReverseProxy {
 			ExpectContinueTimeout:  time.Second,
 			MaxResponseHeaderBytes: 256 << 10,
 			DisableCompression:     true, // what the browser and Jupyter agree on passes as it is
-		},
+		}},
 		Rewrite:        rewrite,
 		ModifyResponse: func(res *http.Response) error { cleanResponse(res.Header); w.noteKernel(res); return nil },
 		ErrorHandler:   w.upstreamFailed,
@@ -154,6 +154,10 @@ func (w *Work) upstreamFailed(rw http.ResponseWriter, r *http.Request, err error
 		}
 		w.log.LogAttrs(r.Context(), slog.LevelWarn, "workspace did not answer",
 			slog.String("workspace", h.grant.WorkspaceID), slog.String("error", clip(err.Error(), 200)))
+		if late(err) {
+			w.outOfReach(rw, r, h.grant)
+			return
+		}
 		w.down(rw, r, h.grant, http.StatusBadGateway)
 	}
 }
