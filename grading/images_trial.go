@@ -49,7 +49,7 @@ func (m *Images) test(ctx context.Context, j store.ImageJob) error {
 	t.Image = got.ID
 	began := m.Now()
 	timed := func(what string) {
-		t.Took = append(t.Took, fmt.Sprintf("%s: %s", what, m.Now().Sub(began).Round(10*time.Millisecond)))
+		t.Took = append(t.Took, fmt.Sprintf("%s: %.1f s", what, m.Now().Sub(began).Seconds()))
 		began = m.Now()
 	}
 	if m.Lab == nil {
