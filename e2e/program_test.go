@@ -118,7 +118,7 @@ func (p *program) url() string { return fmt.Sprintf("http://localhost:%d", p.por
 
 func (p *program) environment() []string {
 	return append(append(os.Environ(), "LECTERN_DATA="+p.data, fmt.Sprintf("LECTERN_LISTEN=127.0.0.1:%d", p.port),
-		"LECTERN_SITE_URL="+p.url(), "LECTERN_WORKSPACE_NETWORK=lectern-e2e", "LECTERN_INSTANCE=e2e-"+strconv.Itoa(p.port)), p.env...)
+		"LECTERN_SITE_URL="+p.url(), "LECTERN_WORKSPACE_NETWORK=lectern-e2e", "LECTERN_POOL=0", "LECTERN_INSTANCE=e2e-"+strconv.Itoa(p.port)), p.env...)
 }
 
 // run starts the program and waits until it answers.

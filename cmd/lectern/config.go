@@ -120,7 +120,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		CellTime:    parse(r, "LECTERN_GRADING_CELL_TIME", "30s", parseCellTime),
 		GradeMemory: parse(r, "LECTERN_GRADING_MEMORY", "1GiB", parseBytes),
 		MaxAge:      parse(r, "LECTERN_MAX_AGE", "24h", time.ParseDuration),
-		Pool:        parse(r, "LECTERN_POOL", "0", parsePool),
+		Pool:        parse(r, "LECTERN_POOL", "2", parsePool),
 		Prestart:    parse(r, "LECTERN_PRESTART", "10", parsePrestart),
 		KeepFigures: parse(r, "LECTERN_KEEP_FIGURES", "4800h", parseKeep),
 	}

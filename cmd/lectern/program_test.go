@@ -49,7 +49,7 @@ func newProgram(t testing.TB, settings ...string) *program {
 	ln.Close()
 	db := storetest.URL(t)
 	p.env = append(os.Environ(), "LECTERN_DATABASE_URL="+db, "LECTERN_DATA="+p.data, "LECTERN_LISTEN=127.0.0.1:"+p.port,
-		"LECTERN_SITE_URL=http://localhost:"+p.port, "LECTERN_WORKSPACE_NETWORK=lectern-test")
+		"LECTERN_SITE_URL=http://localhost:"+p.port, "LECTERN_WORKSPACE_NETWORK=lectern-test", "LECTERN_POOL=0")
 	p.env = append(p.env, settings...)
 	p.start()
 	p.store, err = store.Open(context.Background(), db)

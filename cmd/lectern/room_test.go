@@ -34,3 +34,17 @@ func TestPrestartIsANumber(t *testing.T) {
 		}
 	}
 }
+
+func TestThePoolIsANumber(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int{"0": 0, "2": 2, "100": 100} {
+		if got, err := parsePool(in); err != nil || got != want {
+			t.Errorf("%q = %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "-1", "auto", "101"} {
+		if _, err := parsePool(in); err == nil {
+			t.Errorf("%q was taken", in)
+		}
+	}
+}

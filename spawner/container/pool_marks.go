@@ -119,7 +119,9 @@ func (m mark) remove() error {
 
 // newMark makes one and locks it.
 func (p *Pool) newMark() (m mark, lock *os.File, err error) {
-	if err := os.MkdirAll(p.options.Dir, 0o700); err != nil {
+	// Above it are the secrets, which are passed through by others.
+	err = errors.Join(os.MkdirAll(filepath.Dir(p.options.Dir), 0o711), os.MkdirAll(p.options.Dir, 0o700))
+	if err != nil {
 		return "", nil, fmt.Errorf("container: pool: %w", err)
 	}
 	dir, err := os.MkdirTemp(p.options.Dir, "")
