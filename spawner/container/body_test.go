@@ -2,9 +2,11 @@ package container
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types/mount"
@@ -65,6 +67,19 @@ func TestBodyOfAnEmptySpec(t *testing.T) {
 	}
 	if host.Memory != DefaultLimits.Memory || host.MemorySwap != host.Memory || *host.PidsLimit != 256 || host.NanoCPUs != 1e9 {
 		t.Errorf("an empty spec is unbounded: %+v", host.Resources)
+	}
+}
+
+// Where a network cannot be closed nothing is started that asks for it.
+func TestDriversThatCannotCloseRefuse(t *testing.T) {
+	t.Parallel()
+	s := Workspace(Place{Name: "lectern-abc", Image: "i", Closed: true})
+	for _, e := range []interface {
+		Start(context.Context, Spec) (Running, error)
+	}{&Swarm{}, NewProcess(ProcessOptions{Dir: t.TempDir()})} {
+		if got, err := e.Start(t.Context(), s); err == nil || got != (Running{}) || !strings.Contains(err.Error(), "close") {
+			t.Errorf("%T starts it: %+v, %v", e, got, err)
+		}
 	}
 }
 
