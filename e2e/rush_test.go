@@ -249,8 +249,11 @@ func honest(t *testing.T, all []*runner, crowded bool) {
 			continue
 		}
 		waited++
-		if !slices.IsSortedFunc(r.places, func(a, b int) int { return b - a }) {
-			t.Errorf("%s fell back in line: %v", r.login, r.places)
+		for i, place := range r.places[1:] {
+			// Who asked at the same moment may be noted a moment later.
+			if place > r.places[i]+1 {
+				t.Errorf("%s fell back in line: %v", r.login, r.places)
+			}
 		}
 		if r.places[0] > 1 && !strings.Contains(r.page, "before you.") {
 			t.Errorf("the launch page of %s, number %d in line, does not say so", r.login, r.places[0])

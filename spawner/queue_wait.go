@@ -36,7 +36,7 @@ func (q *queue) wait(id string, now time.Time, usual time.Duration) time.Duratio
 	at := q.position(id)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	each := q.flow.every(now, q.starts(), usual)
+	each := q.flow.every(now, q.slots, usual)
 	if at == 0 || each == 0 || q.short {
 		return 0
 	}
