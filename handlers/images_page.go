@@ -98,6 +98,7 @@ func (s *Site) jobView(v *visit, j store.ImageJob, label string) *views.ImageJob
 			out.Progress.Text += fmt.Sprintf(" · %s of %s", sizeText(j.DoneBytes), sizeText(j.TotalBytes))
 		}
 		if j.State == "queued" && j.NotBefore.After(s.Now()) {
+			out.Later = true
 			out.Progress.Text = "Tried again at " + wallTime(j.NotBefore, v.course.Location())
 		}
 	}
