@@ -54,7 +54,7 @@ func (s *Site) showImages(w http.ResponseWriter, r *http.Request, status int, li
 		row.State, row.StateText = testState(tests[i.Reference])
 		if !row.Own {
 			row.Remove = removeImageConfirm(i, uses[i.Reference])
-			row.Remove.ID = fmt.Sprintf("remove-%d", n)
+			row.Remove.ID, row.RemoveURL = fmt.Sprintf("remove-%d", n), imageQuery(adminImagesPath+"/remove", i.Reference)
 		}
 		p.Images = append(p.Images, row)
 	}
