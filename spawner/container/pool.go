@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -38,6 +39,8 @@ type Pool struct {
 	scanned bool
 	off     string // see [Pool.Off]
 	offAt   time.Time
+	wants   []Spec            // see [Pool.Want]
+	images  map[string]string // id by reference, as last seen
 	shapes  map[string]*shape
 	ready   []booted
 	starts  int       // going on
@@ -57,20 +60,23 @@ type PoolOptions struct {
 	Log         *slog.Logger
 }
 
-// shape is one kind of container: all of a spec that is not one workspace's.
+// shape is one kind of container: all of a spec that is not one workspace's, with
+// the image's id for its name.
 type shape struct {
-	spec    Spec // without name, labels, secrets and whatever lies in the home
-	home    string
-	wanted  bool // two different homes had it, or the caller said so: some are booted
-	kept    bool // an earlier Lectern booted some
-	always  bool // the caller said so
-	usedAt  time.Time
-	failed  time.Time // the last boot, if it did
-	imageID string    // as last seen
+	spec   Spec // without name, labels, secrets and whatever lies in the home
+	home   string
+	wanted bool // two different homes had it
+	always bool // the caller wants it
+	usedAt time.Time
+	failed time.Time // the last boot, if it did
 }
 
+// due reports whether containers of it are kept, and boots whether more are booted.
+func (s *shape) due() bool   { return s.always || time.Since(s.usedAt) < poolUnused }
+func (s *shape) boots() bool { return s.always || s.wanted && s.due() }
+
 // booted is a container that waits, as it was last seen.
-type booted struct{ id, mark, shape, imageID, secrets string }
+type booted struct{ id, mark, shape, secrets string }
 
 const (
 	poolLabel = "lectern.pool"      // the pool that a container belongs to
@@ -107,7 +113,7 @@ func NewPool(d *Docker, o PoolOptions) (*Pool, error) {
 	}
 	sum := sha256.Sum256([]byte(at))
 	return &Pool{Docker: d, options: o, owner: hex.EncodeToString(sum[:8]), wake: make(chan struct{}, 1), step: func(string) {},
-		shapes: map[string]*shape{}, claims: map[string]claim{}}, nil
+		images: map[string]string{}, shapes: map[string]*shape{}, claims: map[string]claim{}}, nil
 }
 
 // Off is why no container can be given on this machine, for the operator; empty
@@ -120,13 +126,13 @@ func (p *Pool) Off() string {
 }
 
 // Want has containers like s kept from the first, before two starts asked for
-// such. What is one student's of it is not looked at.
-func (p *Pool) Want(s Spec) { p.learn(s, true) }
+// such. What is one student's of it is not looked at. It is called before Run.
+func (p *Pool) Want(s Spec) { p.wants = append(p.wants, s) }
 
-// learn notes what kind of container s is. One that only a single home ever had
-// is not kept: it might hold something of that student.
-func (p *Pool) learn(s Spec, wanted bool) (key string) {
-	kind, home := split(s)
+// learn notes what kind of container s is, and that one is started. What only a
+// single home ever had is not kept: it might hold something of that student.
+func (p *Pool) learn(s Spec, imageID string) (key string) {
+	kind, home := split(s, imageID)
 	key = kind.key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,32 +141,63 @@ func (p *Pool) learn(s Spec, wanted bool) (key string) {
 		at = &shape{spec: kind, home: home}
 		p.shapes[key] = at
 	}
-	at.wanted = at.wanted || wanted || at.home != home
-	at.always = at.always || wanted
+	at.wanted = at.wanted || at.home != home
 	at.usedAt = time.Now()
 	if len(p.shapes) > 16*poolKinds {
-		maps.DeleteFunc(p.shapes, func(k string, s *shape) bool { return k != key && !s.wanted && !s.kept })
+		maps.DeleteFunc(p.shapes, func(k string, s *shape) bool { return k != key && !s.always && !s.wanted })
 	}
 	return key
 }
 
-// kinds are the shapes that containers are kept of, the last used first.
+// settle looks what images are now that the caller wants containers of.
+func (p *Pool) settle(ctx context.Context) error {
+	var faults error
+	always := map[string]Spec{}
+	for _, s := range p.wants {
+		image, err := p.Image(ctx, s.Image)
+		if err != nil && !errors.Is(err, ErrImageMissing) {
+			faults = errors.Join(faults, err)
+		}
+		if err == nil {
+			kind, _ := split(s, image.ID)
+			always[kind.key()] = kind
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, s := range p.shapes {
+		_, s.always = always[key]
+	}
+	for key, kind := range always {
+		if p.shapes[key] == nil {
+			p.shapes[key] = &shape{spec: kind}
+		}
+		p.shapes[key].always = true
+	}
+	return faults
+}
+
+// kinds are the shapes that containers are kept of, those the caller wants and
+// then the last used first.
 func (p *Pool) kinds() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	keys := slices.DeleteFunc(slices.Collect(maps.Keys(p.shapes)), func(k string) bool {
-		s := p.shapes[k]
-		return !s.wanted && !s.kept || !s.always && time.Since(s.usedAt) > poolUnused
+	keys := slices.DeleteFunc(slices.Collect(maps.Keys(p.shapes)), func(k string) bool { return !p.shapes[k].due() })
+	slices.SortFunc(keys, func(a, b string) int {
+		x, y := p.shapes[a], p.shapes[b]
+		if x.always != y.always {
+			return map[bool]int{true: -1, false: 1}[x.always]
+		}
+		return y.usedAt.Compare(x.usedAt)
 	})
-	slices.SortFunc(keys, func(a, b string) int { return p.shapes[b].usedAt.Compare(p.shapes[a].usedAt) })
 	return keys[:min(len(keys), poolKinds)]
 }
 
 // split is what of s every workspace of its kind has, and the directory that is
 // its home.
-func split(s Spec) (kind Spec, home string) {
+func split(s Spec, imageID string) (kind Spec, home string) {
 	kind = s
-	kind.Name, kind.Labels, kind.Mounts = "", nil, nil
+	kind.Image, kind.Name, kind.Labels, kind.Mounts = imageID, "", nil, nil
 	kind.Secrets = map[string]string{}
 	for name := range s.Secrets {
 		kind.Secrets[name] = ""
@@ -212,12 +249,11 @@ func (p *Pool) quiet() bool {
 
 func yes(f func() bool) bool { return f == nil || f() }
 
-// take is a container that waits and is of this kind and image; ok is false if
-// there is none.
-func (p *Pool) take(key, imageID string) (c booted, ok bool) {
+// take is a container that waits and is of this kind; ok is false if there is none.
+func (p *Pool) take(key string) (c booted, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.ready, func(c booted) bool { return c.shape == key && c.imageID == imageID })
+	i := slices.IndexFunc(p.ready, func(c booted) bool { return c.shape == key })
 	if i < 0 || p.options.Size <= 0 {
 		return booted{}, false
 	}
@@ -226,7 +262,7 @@ func (p *Pool) take(key, imageID string) (c booted, ok bool) {
 	return c, true
 }
 
-// Image implements [Engine], and notes what is known of it for the next start.
+// Image implements [Engine], and notes what it is for the start that follows.
 func (p *Pool) Image(ctx context.Context, ref string) (Image, error) {
 	got, err := p.Docker.Image(ctx, ref)
 	if err != nil {
@@ -234,10 +270,22 @@ func (p *Pool) Image(ctx context.Context, ref string) (Image, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.shapes {
-		if s.spec.Image == ref {
-			s.imageID = got.ID
-		}
+	if len(p.images) > 1000 {
+		clear(p.images)
 	}
+	p.images[ref] = got.ID
 	return got, nil
+}
+
+// imageID is what a reference was when it was last looked at, which is just
+// before a start.
+func (p *Pool) imageID(ctx context.Context, ref string) (string, error) {
+	p.mu.Lock()
+	id := p.images[ref]
+	p.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	got, err := p.Image(ctx, ref)
+	return got.ID, err
 }

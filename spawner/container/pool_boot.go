@@ -38,7 +38,7 @@ func (p *Pool) boot(ctx context.Context, kind Spec) (err error) {
 		return err
 	}
 	defer lock.Close()
-	if err := m.put(kindMark, kept{kind, image.ID}); err != nil {
+	if err := m.put(kindMark, kind); err != nil {
 		return err
 	}
 	s := kind

@@ -47,7 +47,11 @@ func (p *Pool) give(ctx context.Context, s Spec) (Running, error) {
 	if p.options.Size <= 0 {
 		return Running{}, errNone
 	}
-	key := p.learn(s, false)
+	image, err := p.imageID(ctx, s.Image)
+	if err != nil {
+		return Running{}, err
+	}
+	key := p.learn(s, image)
 	p.mu.Lock()
 	scanned := p.scanned
 	p.mu.Unlock()
@@ -56,12 +60,6 @@ func (p *Pool) give(ctx context.Context, s Spec) (Running, error) {
 			return Running{}, err
 		}
 	}
-	p.mu.Lock()
-	imageID := ""
-	if kind := p.shapes[key]; kind != nil {
-		imageID = kind.imageID
-	}
-	p.mu.Unlock()
 	var mine []Mount
 	for _, m := range s.Mounts {
 		if inHome(m) {
@@ -77,7 +75,7 @@ func (p *Pool) give(ctx context.Context, s Spec) (Running, error) {
 		return Running{}, errNone
 	}
 	for {
-		c, ok := p.take(key, imageID)
+		c, ok := p.take(key)
 		if !ok {
 			return Running{}, errNone
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -43,6 +44,11 @@ func (p *Pool) look() {
 
 // keep looks at the pool, and boots a container if one is wanted.
 func (p *Pool) keep(ctx context.Context) error {
+	if p.options.Size > 0 {
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
+	}
 	have, err := p.scan(ctx)
 	p.mu.Lock()
 	off := p.off != "" && time.Since(p.offAt) < poolAgain
@@ -111,9 +117,9 @@ const (
 // sort removes a container that can be given to nobody, and says where the others stand.
 func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string]int) place {
 	m := p.mark(c.mark)
-	var kind kept
+	var kind Spec
 	_ = m.read(kindMark, &kind) // without it it is of no kind, and goes
-	c.shape, c.imageID = kind.Spec.key(), kind.ImageID
+	c.shape = kind.key()
 	if m.has(givenMark) {
 		return gone
 	}
@@ -138,7 +144,7 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 		switch {
 		case m.has(givenMark): // meanwhile
 			return gone
-		case m.has(readyMark) && !m.has(claimMark) && paused && p.wanted(ctx, c, kind.Spec, have):
+		case m.has(readyMark) && !m.has(claimMark) && paused && p.wanted(c, kind, have):
 			return waits
 		}
 	}
@@ -147,10 +153,9 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 	return gone
 }
 
-// wanted reports whether a container that waits should go on waiting: there are
-// not too many of its kind, its image is still the one of that name, and there
-// is memory.
-func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string]int) bool {
+// wanted reports whether a container that waits should go on waiting: its kind is
+// still one of those that are kept, there are not too many, and there is memory.
+func (p *Pool) wanted(c *booted, kind Spec, have map[string]int) bool {
 	if p.options.Size <= have[c.shape] {
 		return false
 	}
@@ -158,23 +163,11 @@ func (p *Pool) wanted(ctx context.Context, c *booted, kind Spec, have map[string
 	p.mu.Lock()
 	if !room {
 		p.shortAt = time.Now()
-		p.mu.Unlock()
-		return false
-	}
-	if p.shapes[c.shape] == nil { // kept by an earlier Lectern
-		p.shapes[c.shape] = &shape{spec: kind, kept: true, usedAt: p.mark(c.mark).since()}
+	} else if p.shapes[c.shape] == nil { // kept by an earlier Lectern
+		p.shapes[c.shape] = &shape{spec: kind, usedAt: p.mark(c.mark).since()}
 	}
 	p.mu.Unlock()
-	image, err := p.Image(ctx, kind.Image)
-	if err != nil {
-		return !errors.Is(err, ErrImageMissing)
-	}
-	for _, key := range p.kinds() {
-		if key == c.shape {
-			return image.ID == c.imageID
-		}
-	}
-	return false
+	return room && slices.Contains(p.kinds(), c.shape)
 }
 
 // bootOne reports whether there is one more now.
@@ -185,7 +178,7 @@ func (p *Pool) bootOne(ctx context.Context, key string) bool {
 		s = *known
 	}
 	p.mu.Unlock()
-	if !s.wanted || time.Since(s.failed) < poolRetry {
+	if !s.boots() || time.Since(s.failed) < poolRetry {
 		return false
 	}
 	began := time.Now()

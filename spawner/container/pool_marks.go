@@ -15,7 +15,7 @@ import (
 // mark is a directory that says how far one container of the pool is. Only
 // Lectern can reach it. Files appear in this order, each whole:
 //
-//	kind.json   before the container is made: what kind it is
+//	kind.json   before the container is made: what kind it is, a Spec
 //	ready       its Jupyter has booted and it is paused
 //	claim.json  whose it is, for ever; nothing of theirs is mounted yet
 //	given       it runs with everything mounted
@@ -23,12 +23,6 @@ import (
 // Whoever moves it on holds the lock meanwhile. Unlocked without ready, or with a
 // claim and without given, it is what somebody who was killed left behind.
 type mark string
-
-// kept is kind.json.
-type kept struct {
-	Spec    Spec
-	ImageID string
-}
 
 // ready is the file of that name. A paused container keeps its address.
 type ready struct{ Addr string }

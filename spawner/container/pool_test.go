@@ -215,6 +215,22 @@ func TestPoolStartsWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// An assignment whose image is pinned names it by its id.
+func TestPoolKnowsAnImageByItsId(t *testing.T) {
+	t.Parallel()
+	r, p := poolRig(t, 1)
+	image, err := p.Image(t.Context(), r.Image)
+	must(t, err)
+	one := r.Place(t, "pinned")
+	one.Image = image.ID
+	got, err := startIn(t, p, one)
+	must(t, err)
+	if !fromPool(t, got.ID) {
+		t.Error("it was not given the container that waited")
+	}
+	enginetest.Answers(t, got.Addr, one.Token)
+}
+
 // A link that a student put in place of a directory is not followed by Lectern.
 func TestPoolFollowsNoLinkOfAStudents(t *testing.T) {
 	t.Parallel()
