@@ -30,7 +30,8 @@ func (s *Store) HomesDue(ctx context.Context, every time.Duration, n int) ([]Hom
 		select m.id as member_id, c.slug, u.login
 		from members m join courses c on c.id = m.course_id join users u on u.id = m.user_id left join home_usage h on h.member_id = m.id
 		where exists (select from workspaces w where w.member_id = m.id and w.submission_id is null and w.queued_at is not null
-			and (h.measured_at is null or w.updated_at > h.measured_at
+			and (h.measured_at is null
+				or w.state in ('stopped', 'failed') and w.updated_at > h.measured_at
 				or w.state not in ('stopped', 'failed') and h.measured_at < now() - $1::interval))
 		order by h.measured_at nulls first, m.id limit $2`, every, n)
 }

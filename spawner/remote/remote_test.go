@@ -204,3 +204,17 @@ func TestImagesAreFoundAndMissed(t *testing.T) {
 		t.Errorf("the error %v does not name the image", err)
 	}
 }
+
+// What the machine has left crosses the door, measured where the engine is.
+func TestTheMachineIsMeasuredThroughTheDoor(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	got, err := d.Free(t.Context())
+	if err != nil || len(got) != 1 || got[0].Memory <= 0 || got[0].Memory > got[0].Total || got[0].CPUs == 0 || got[0].Booked {
+		t.Errorf("Free = %+v, %v", got, err)
+	}
+	d.close()
+	if got, err := d.Free(t.Context()); !errors.Is(err, container.ErrEngineDown) {
+		t.Errorf("with the door closed: %+v, %v", got, err)
+	}
+}
