@@ -25,6 +25,7 @@ type Workspaces interface {
 	Target(ctx context.Context, id string) (spawner.Target, error)
 	Close(ctx context.Context, id string, why spawner.Reason) error
 	Touch(id string, at time.Time)
+	Machines(ctx context.Context) ([]spawner.Machine, error)
 }
 
 // openAssignment lays out the visitor's working copy, once, and sends them into

@@ -26,6 +26,8 @@ type fakeSpawner struct {
 	opened int
 
 	prestarted []spawner.Request
+	machines   []spawner.Machine
+	away       error // the machines do not answer
 }
 
 func (f *fakeSpawner) say(state spawner.State, why spawner.Reason) {
@@ -88,6 +90,12 @@ func (f *fakeSpawner) Prestart(_ context.Context, r spawner.Request) (bool, erro
 }
 
 func (f *fakeSpawner) Touch(string, time.Time) {}
+
+func (f *fakeSpawner) Machines(context.Context) ([]spawner.Machine, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.machines, f.away
+}
 
 func TestOpeningLaysTheFilesOutOnceAndLeadsIn(t *testing.T) {
 	t.Parallel()

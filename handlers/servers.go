@@ -85,6 +85,9 @@ func (s *Site) serversList(r *http.Request) (views.ServersList, error) {
 		list.Rows = append(list.Rows, serverRow(row, base, s.Now(), v.course.Location()))
 	}
 	list.Idle, list.Sub = sum.idle, sum.text()
+	if list.Whole {
+		list.Machines, list.Unknown = s.machines(r.Context(), rows)
+	}
 	return list, nil
 }
 

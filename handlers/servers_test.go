@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -74,6 +75,13 @@ func TestServersShowWhatWorkspacesUse(t *testing.T) {
 	if !strings.Contains(all, "Course of physics") || strings.Contains(teacher.get("/courses/physics/servers").body, `data-label="Course"`) {
 		t.Error("only the site's page names courses")
 	}
+	d.spawn.machines = []spawner.Machine{{Name: "node-a", Total: 8e9, Free: 6e9, Booked: true}, {Name: "node-b", Total: 4e9, Free: -1e9, CPUs: 2, Load: 1.25}}
+	d.as("admin").get("/admin/servers").has(t, "the site's", "node-b", "6.0 GB of 8.0 GB not reserved", `value="25"`, "of 4.0 GB free", `value="100"`, "1.2")
+	if strings.Contains(teacher.get("/courses/physics/servers").body, "not reserved") {
+		t.Error("a course's page tells of the site's machines")
+	}
+	d.spawn.away = errors.New("no engine")
+	d.as("admin").get("/admin/servers").want(t, http.StatusOK, "without the engine").has(t, "the site's", "the container engine does not answer")
 	teacher.get("/admin/servers").want(t, http.StatusNotFound, "an instructor looks at all")
 	if html := d.as("instructor2").get("/courses/history/servers").body; !strings.Contains(html, "Nothing is running") {
 		t.Error("another course's page is not empty")

@@ -53,6 +53,8 @@ func (s *stubs) Target(_ context.Context, id string) (spawner.Target, error) {
 	return t, nil
 }
 
+func (s *stubs) Machines(context.Context) ([]spawner.Machine, error) { return nil, nil }
+
 func (s *stubs) Touch(string, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
