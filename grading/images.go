@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lectern/course"
@@ -28,6 +29,8 @@ type Images struct {
 
 	Wait []time.Duration // before the second try, the third…; then it is left to a person; nil is for some hours
 	Beat time.Duration   // between signs of life; 0 is 2 s
+
+	testing sync.Mutex // one test at a time boots a server; downloads wait for nobody
 }
 
 // Lab starts JupyterLab in an image as a workspace would, and runs a cell.

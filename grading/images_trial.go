@@ -46,6 +46,12 @@ func (m *Images) test(ctx context.Context, j store.ImageJob) error {
 	if err != nil {
 		return err
 	}
+	step("Waiting for another test to end")
+	m.testing.Lock()
+	defer m.testing.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	t.Image = got.ID
 	began := m.Now()
 	timed := func(what string) {

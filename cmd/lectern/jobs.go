@@ -52,7 +52,7 @@ func (h *house) runJobs(ctx context.Context) error {
 	client, err := river.NewClient(riverpgxv5.New(h.store.Pool()), &river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}, store.AutogradeQueue: {MaxWorkers: h.cfg.Graders},
-			store.CheckQueue: {MaxWorkers: runtime.NumCPU()}, store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}, store.ImageQueue: {MaxWorkers: 2}},
+			store.CheckQueue: {MaxWorkers: runtime.NumCPU()}, store.FeedbackQueue: {MaxWorkers: runtime.NumCPU()}, store.ImageQueue: {MaxWorkers: 8}},
 		// The default lets a deadline's rush wait between small helpings.
 		FetchCooldown: 10 * time.Millisecond,
 		Logger:        slog.New(quiet{h.log.Handler()}),

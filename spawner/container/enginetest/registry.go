@@ -28,11 +28,17 @@ type Registry struct {
 // NewRegistry starts one. It needs Debian's package docker-registry.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
-	dir := t.TempDir()
 	port, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	addr := port.Addr().String()
 	must(t, port.Close())
+	return NewRegistryAt(t, addr)
+}
+
+// NewRegistryAt starts one at an address.
+func NewRegistryAt(t testing.TB, addr string) *Registry {
+	t.Helper()
+	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yml")
 	must(t, os.WriteFile(config, fmt.Appendf(nil, "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n",
 		filepath.Join(dir, "store"), addr), 0o600))

@@ -44,7 +44,7 @@ func newFleet(t *testing.T, o container.SwarmOptions) *fleet {
 	for n := 1; n <= 3; n++ {
 		own := fmt.Sprintf("%s/machine%d/", dir, n)
 		f.machines = append(f.machines, theLab.plug(t, n, "-H", fmt.Sprintf("tcp://10.99.0.%d:2376", n), "--tlsverify",
-			"--icc=false", "--ip", fmt.Sprintf("10.99.0.%d", n), "--no-new-privileges", "--userland-proxy=false", "--tlscacert", own+"ca.pem", "--tlscert", own+"server-cert.pem", "--tlskey", own+"server-key.pem"))
+			"--icc=false", "--ip", fmt.Sprintf("10.99.0.%d", n), "--no-new-privileges", "--userland-proxy=false", "--insecure-registry="+registryAddr, "--tlscacert", own+"ca.pem", "--tlscert", own+"server-cert.pem", "--tlskey", own+"server-key.pem"))
 	}
 	for _, m := range f.machines {
 		booting.Go(m.boot)

@@ -37,6 +37,7 @@ func TestThreeMachines(t *testing.T) {
 		f.apart(on[2][0], m.addr()+":2376")
 	}
 	f.noSecrets(on[3][0])
+	t.Run("an image is fetched onto every machine, and starts by its id", f.images)
 
 	t.Run("a partition is seen, and kills nothing when it heals", func(t *testing.T) {
 		booted := map[string]string{}
