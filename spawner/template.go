@@ -29,10 +29,11 @@ func WorkspaceID(name string) (id string, ok bool) { return strings.CutPrefix(na
 // Template is the whole of the container of a row: what the plan gives, in the
 // fixed form that every workspace of the realm has.
 func Template(realm string, row Row, plan Plan) container.Spec {
+	_, trial := TrialOf(row.ID) // that an image boots is what is tried
 	return container.Workspace(container.Place{
 		Name: ContainerName(row.ID), Image: row.starts(), Labels: row.labels(realm),
 		User: plan.User, Home: plan.Home, Mounts: plan.Mounts, Env: maps.Clone(plan.Env), Token: row.Token, Limits: plan.Limits,
-		Closed: plan.Closed, Proxied: plan.Proxied, WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
+		Closed: plan.Closed, Proxied: plan.Proxied, Fresh: trial, WritableRoot: plan.WritableRoot, Runtime: plan.Runtime,
 	})
 }
 

@@ -44,7 +44,7 @@ var errNone = errors.New("container: none of the pool fits")
 // give turns a container that waits into s. If that fails the container is
 // removed, with all that was mounted in it.
 func (p *Pool) give(ctx context.Context, s Spec) (Running, error) {
-	if p.options.Size <= 0 {
+	if p.options.Size <= 0 || s.Fresh {
 		return Running{}, errNone
 	}
 	image, err := p.imageID(ctx, s.Image)

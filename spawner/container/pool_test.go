@@ -197,6 +197,7 @@ func TestPoolStartsWhatDoesNotFit(t *testing.T) {
 			w.Mounts = []container.Mount{{From: shared, To: "/opt/shared"}}
 		},
 		"network": func(w *container.Place) { w.Env = map[string]string{"http_proxy": "x"} },
+		"boot":    func(w *container.Place) { w.Fresh = true },
 		"settings": func(w *container.Place) {
 			must(t, os.WriteFile(filepath.Join(w.Home, "jupyter_server_config.py"), nil, 0o644))
 		},

@@ -35,6 +35,9 @@ type Spec struct {
 	// listens there at ProxyPort.
 	Closed  bool
 	Proxied bool
+	// Fresh has the program booted for this very start, never before: a [Pool]
+	// gives none of its containers then.
+	Fresh bool
 	// WritableRoot lets the program write anywhere in its image, for images
 	// that cannot live without; those writes end with the container.
 	WritableRoot bool
@@ -108,6 +111,7 @@ type Place struct {
 
 	Closed       bool // see [Spec]
 	Proxied      bool
+	Fresh        bool
 	WritableRoot bool
 	Runtime      string
 }
@@ -167,6 +171,7 @@ func Workspace(p Place) Spec {
 		Network:      true,
 		Closed:       p.Closed,
 		Proxied:      p.Proxied,
+		Fresh:        p.Fresh,
 		WritableRoot: p.WritableRoot,
 		Runtime:      p.Runtime,
 	}
