@@ -139,12 +139,12 @@ func (s *Store) ReleasesWaiting(ctx context.Context, c course.ID, reference stri
 // ImageUser is an assignment that opens in an image.
 type ImageUser struct {
 	Slug, Title string
-	Released    bool
+	Released    bool // or about to be, once its image is there
 }
 
 // ImageUsers are a course's assignments that open in an image, by title.
 func (s *Store) ImageUsers(ctx context.Context, c course.ID, reference string) ([]ImageUser, error) {
 	return many[ImageUser](ctx, s.db, "assignments", `
-		select a.slug, a.title, a.released_at is not null as released from assignments a join courses c on c.id = a.course_id
+		select a.slug, a.title, coalesce(a.released_at, a.release_asked_at) is not null as released from assignments a join courses c on c.id = a.course_id
 		where a.course_id = $1 and coalesce(nullif(a.image, ''), c.image) = $2 and a.archived_at is null order by a.title, a.id`, c, reference)
 }

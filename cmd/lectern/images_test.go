@@ -239,6 +239,16 @@ func TestAReleaseWaitsForItsImage(t *testing.T) {
 		}
 	}
 
+	// Another image is chosen while it waits: the release follows that one.
+	const there = "lectern/notebook:latest"
+	teacher.post(stepsURL+"/settings", url.Values{"title": {"First steps"}, "image": {there}, "autograde": {"never"}, "regrade_days": {"7"}})
+	if j := p.job(store.ImageFetch, there); j.State != "done" {
+		t.Fatalf("the image that was chosen instead: %s: %s", j.State, j.Error)
+	}
+	if page := teacher.page(stepsURL + "/release"); strings.Contains(page, "It is not released") || strings.Contains(page, "It is released as soon as") {
+		t.Error("the release still waits for the image that is not used any more")
+	}
+
 	slow := still + "/slow:1"
 	p.useImage(slow)
 	teacher.post(stepsURL+"/release", url.Values{"when": {"now"}})
