@@ -90,15 +90,19 @@ func clearPool(t testing.TB, data string) {
 
 func (s *site) filled(size int) {
 	s.t.Helper()
-	enginetest.Await(s.t, "containers that wait", func() bool {
-		n := 0
+	count := func() (n int) {
 		for _, c := range poolOf(s.t, s.data) {
 			if c.State == "paused" {
 				n++
 			}
 		}
-		return n == size
-	})
+		return n
+	}
+	for until := time.Now().Add(2 * time.Minute); count() != size; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(until) {
+			s.t.Fatalf("%d containers wait, want %d", count(), size)
+		}
+	}
 	time.Sleep(500 * time.Millisecond) // and the pool has looked
 }
 

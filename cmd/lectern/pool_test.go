@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lectern/spawner/container/enginetest"
 )
@@ -26,19 +27,21 @@ func TestAPoolBehindTheDoor(t *testing.T) {
 			must(t, enginetest.Docker(context.Background(), http.MethodDelete, "/containers/"+c.ID+"?force=true", nil, nil))
 		}
 	})
-	waits := func() (id string) {
-		enginetest.Await(t, "a container that waits", func() bool {
-			for _, c := range d.pool() {
-				if c.State == "paused" {
-					id = c.ID
-				}
-			}
-			// It is offered with the last of its marks.
+	waits := func() string {
+		t.Helper()
+		for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+			// It is offered with the last of its marks, and then looked at once more.
 			ready, _ := filepath.Glob(filepath.Join(d.data, "secrets", ".pool", "*", "ready"))
 			claims, _ := filepath.Glob(filepath.Join(d.data, "secrets", ".pool", "*", "claim.json"))
-			return id != "" && len(ready) > len(claims)
-		})
-		return id
+			for _, c := range d.pool() {
+				if c.State == "paused" && len(ready) > len(claims) {
+					time.Sleep(500 * time.Millisecond)
+					return c.ID
+				}
+			}
+		}
+		t.Fatal("no container waits")
+		return ""
 	}
 	first := waits()
 	student := d.as("student1")

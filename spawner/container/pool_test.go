@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lectern/spawner/container"
 	"lectern/spawner/container/enginetest"
@@ -48,13 +49,12 @@ func emptyPool(t testing.TB, data string) {
 
 func fillPool(t testing.TB, p *container.Pool, size int) {
 	t.Helper()
-	enginetest.Await(t, "containers that wait", func() bool {
+	for until := time.Now().Add(2 * time.Minute); p.Waiting() != size; time.Sleep(20 * time.Millisecond) {
 		must(t, p.Keep(t.Context()))
-		if p.Off() != "" {
-			t.Fatalf("the pool is off: %s", p.Off())
+		if p.Off() != "" || time.Now().After(until) {
+			t.Fatalf("%d containers wait, want %d; off: %q", p.Waiting(), size, p.Off())
 		}
-		return p.Waiting() == size
-	})
+	}
 }
 
 // startIn starts a workspace whose home has places for what is shown in it.
