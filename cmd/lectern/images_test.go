@@ -100,9 +100,9 @@ func (p *program) workspaces(login string) (out []store.Workspace) {
 // A name that moves changes nothing under a class; a person does.
 func TestAClassKeepsItsImageUntilItTakesTheNewer(t *testing.T) {
 	t.Parallel()
+	registry := enginetest.NewRegistry(t)
 	d := newDoored(t)
 	p := d.program
-	registry := enginetest.NewRegistry(t)
 	ref := registry.Addr + "/course:1"
 	first, digest := registry.Push(t, "course:1", "first")
 	p.useImage(ref)
@@ -177,9 +177,9 @@ func TestAClassKeepsItsImageUntilItTakesTheNewer(t *testing.T) {
 // else anything, and comes back by its digest.
 func TestAnImageThatIsGoneComesBack(t *testing.T) {
 	t.Parallel()
+	registry := enginetest.NewRegistry(t)
 	p := newProgram(t)
 	p.release("ps1")
-	registry := enginetest.NewRegistry(t)
 	ref := registry.Addr + "/gone:1"
 	id, _ := registry.Push(t, "gone:1", "here and there")
 	p.useImage(ref)

@@ -21,11 +21,13 @@ import (
 
 // Registry is a real registry on a loopback port, which engines believe without TLS.
 type Registry struct {
-	Addr string // such as 127.0.0.1:41234, and the first part of its images' names
-	stop func()
+	Addr   string // such as 127.0.0.1:41234, and the first part of its images' names
+	stop   func()
+	pushed []string // ids
 }
 
-// NewRegistry starts one. It needs Debian's package docker-registry.
+// NewRegistry starts one. It needs Debian's package docker-registry. Make it before
+// whatever starts containers of its images: those are removed when it ends.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
 	port, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +58,12 @@ func NewRegistryAt(t testing.TB, addr string) *Registry {
 			_ = cmd.Wait()
 		}
 	}
-	t.Cleanup(r.stop)
+	t.Cleanup(func() {
+		r.stop()
+		for _, id := range r.pushed {
+			Forget(t, id)
+		}
+	})
 	Await(t, "the registry's answer", func() bool {
 		res, err := http.Get("http://" + addr + "/v2/")
 		if err != nil {
@@ -77,7 +84,8 @@ func (r *Registry) Stop() { r.stop() }
 func (r *Registry) Push(t testing.TB, name, text string) (id, digest string) {
 	t.Helper()
 	ref := r.Addr + "/" + name
-	id = Variant(t, ref, text)
+	id = variant(t, ref, text)
+	r.pushed = append(r.pushed, id)
 	repo, tag, _ := strings.Cut(name, ":")
 	said := pushImage(t, r.Addr+"/"+repo, tag)
 	res, err := http.DefaultClient.Do(manifest(t, r.Addr, repo, tag))
@@ -101,6 +109,13 @@ func manifest(t testing.TB, addr, repo, tag string) *http.Request {
 // It is removed when the test ends.
 func Variant(t testing.TB, ref, text string) (id string) {
 	t.Helper()
+	id = variant(t, ref, text)
+	t.Cleanup(func() { Forget(t, id) })
+	return id
+}
+
+func variant(t testing.TB, ref, text string) (id string) {
+	t.Helper()
 	program, err := os.ReadFile(Stub(t))
 	must(t, err)
 	var archive bytes.Buffer
@@ -119,7 +134,6 @@ func Variant(t testing.TB, ref, text string) (id string) {
 	must(t, Docker(t.Context(), http.MethodPost, "/images/create?"+q.Encode(), &archive, nil))
 	var got struct{ ID string }
 	must(t, Docker(t.Context(), http.MethodGet, "/images/"+ref+"/json", nil, &got))
-	t.Cleanup(func() { Forget(t, got.ID) })
 	return got.ID
 }
 
