@@ -29,6 +29,16 @@ func TestThreeMachines(t *testing.T) {
 	if len(on[1]) != 2 || len(on[2]) != 2 || len(on[3]) != 2 {
 		t.Fatalf("six workspaces are spread %d, %d, %d; want two on each machine", len(on[1]), len(on[2]), len(on[3]))
 	}
+	free, err := f.engine.Free(t.Context())
+	must(t, err)
+	for _, m := range free {
+		if taken := m.Total - m.Memory; !m.Booked || taken != 2*32<<20 {
+			t.Errorf("of %s %d MiB are taken, want what two reserve", m.Node, taken>>20)
+		}
+	}
+	if len(free) != 3 {
+		t.Errorf("%d machines are measured: %+v", len(free), free)
+	}
 	f.neighbours(on[2][0], on[2][1])
 	f.apart(on[2][0], on[2][1].Addr)
 	f.apart(on[3][0], on[2][1].Addr)
