@@ -90,9 +90,14 @@ func btrfsDisk(t *testing.T) string {
 		}
 		if args[0] == "mount" {
 			t.Cleanup(func() {
-				if out, err := exec.Command("umount", at).CombinedOutput(); err != nil {
-					t.Errorf("unmount: %v %s", err, out)
+				err := syscall.Unmount(at, 0)
+				// A process that is just being started by a test beside this one has
+				// all our files open for a moment.
+				for tries := 0; err == syscall.EBUSY && tries < 200; tries++ {
+					time.Sleep(50 * time.Millisecond)
+					err = syscall.Unmount(at, 0)
 				}
+				must(t, err)
 			})
 		}
 	}

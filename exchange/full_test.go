@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,7 +26,14 @@ func small(t *testing.T, options string) string {
 		t.Fatalf("this test mounts a small tmpfs and needs root: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(root, 0); err != nil {
+		err := unix.Unmount(root, 0)
+		// A process that is just being started by a test beside this one has all
+		// our files open for a moment.
+		for tries := 0; errors.Is(err, unix.EBUSY) && tries < 100; tries++ {
+			time.Sleep(20 * time.Millisecond)
+			err = unix.Unmount(root, 0)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})

@@ -48,7 +48,16 @@ func btrfs(t *testing.T) string {
 		t.Fatal(err)
 	}
 	run("mount", "-o", "loop", image, at)
-	t.Cleanup(func() { run("umount", at) })
+	t.Cleanup(func() {
+		err := unix.Unmount(at, 0)
+		for tries := 0; errors.Is(err, unix.EBUSY) && tries < 100; tries++ {
+			time.Sleep(20 * time.Millisecond) // a test beside this one starts a process
+			err = unix.Unmount(at, 0)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	run("btrfs", "quota", "enable", at)
 	return at
 }
