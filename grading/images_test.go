@@ -193,3 +193,35 @@ func TestATestTellsTheImagesFaultFromOurs(t *testing.T) {
 		t.Error("a ticket for nothing is an error")
 	}
 }
+
+// Marks of one assignment come from one image: its first run's, which is what
+// students have, until somebody asks for the image as it is now.
+func TestGradersTakeWhatStudentsHave(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, map[string]string{"student": red("01-correct")})
+	pin := store.ImagePin{CourseID: h.course.ID, Reference: testImage, ImageID: "sha256:a"}
+	taken := func(ask store.RunAsk) store.RunWork {
+		t.Helper()
+		h.ask(t, ask)
+		w, err := h.store.TakeRun(t.Context(), time.Now())
+		ok(t, err)
+		kept, err := h.store.FinishRun(t.Context(), w, store.RunFound{Image: w.Image, ImageDigest: w.Pinned}, time.Now(), func() error { return nil })
+		ok(t, err)
+		if !kept {
+			t.Fatal("the run was not recorded")
+		}
+		return w
+	}
+	ok(t, h.store.PinImage(t.Context(), pin, h.user))
+	if w := taken(store.RunAsk{By: h.user}); w.Pinned != "sha256:a" || w.Image != testImage {
+		t.Errorf("the first run takes %q of %s", w.Pinned, w.Image)
+	}
+	pin.ImageID = "sha256:b"
+	ok(t, h.store.MovePin(t.Context(), "sha256:a", pin, h.user))
+	if w := taken(store.RunAsk{By: h.user}); w.Pinned != "sha256:a" {
+		t.Errorf("after a newer image was taken, a run takes %q; want that of the earlier runs", w.Pinned)
+	}
+	if w := taken(store.RunAsk{By: h.user, FreshImage: true}); w.Pinned != "sha256:b" {
+		t.Errorf("the image as it is now is %q", w.Pinned)
+	}
+}
