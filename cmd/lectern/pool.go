@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"lectern/spawner"
 	"lectern/spawner/container"
@@ -17,7 +18,36 @@ func (h *house) pooled(d *container.Docker) (container.Engine, error) {
 		// Beside the secrets, which the web's process may not see if it commands no engine.
 		Dir:   filepath.Join(h.cfg.Data, "secrets", ".pool"),
 		Spare: func() bool { return h.spawner == nil || h.spawner.Spare() },
+		More:  h.rush(time.Now),
 	})
+}
+
+const (
+	rushEvery = 30 * time.Second // between questions to the database
+	rushShare = 10               // one container for so many students expected
+	rushMost  = 16               // beyond the pool's size, whatever the class's
+)
+
+// rush says how many containers more a class needs that comes by the clock.
+func (h *house) rush(now func() time.Time) func(context.Context) int {
+	var at time.Time
+	var more int
+	return func(ctx context.Context) int {
+		if h.store == nil || now().Sub(at) < rushEvery {
+			return more
+		}
+		at = now()
+		n, err := h.store.ExpectedOpens(ctx, at)
+		if err != nil {
+			return more // the next look asks again
+		}
+		was := more
+		more = min((n+rushShare-1)/rushShare, rushMost)
+		if more != was {
+			h.log.Info("the pool is made ready for a class", "students", n, "more", more)
+		}
+		return more
+	}
 }
 
 // keepPool keeps as many booted containers as the operator wants, until ctx

@@ -44,6 +44,7 @@ type Pool struct {
 	shapes  map[string]*shape
 	ready   []booted
 	starts  int       // going on
+	most    int       // of each kind that are kept now
 	quietAt time.Time // when the last one ended
 	shortAt time.Time // when there was last no room for what waits
 	claims  map[string]claim
@@ -51,7 +52,10 @@ type Pool struct {
 
 // PoolOptions is what an operator decides.
 type PoolOptions struct {
-	Size int    // booted containers of each kind that are kept
+	Size int // booted containers of each kind that are kept
+	// More is how many are kept beyond Size, for a rush that is expected. It is
+	// asked at each look; nil is none.
+	More func(context.Context) int
 	Dir  string // of the pool's own, below the data root
 	// Spare reports whether nobody waits for a start and there is memory for more;
 	// while it does not, none is booted. Room reports whether there is memory for
@@ -112,7 +116,7 @@ func NewPool(d *Docker, o PoolOptions) (*Pool, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(at))
-	return &Pool{Docker: d, options: o, owner: hex.EncodeToString(sum[:8]), wake: make(chan struct{}, 1), step: func(string) {},
+	return &Pool{Docker: d, options: o, most: o.Size, owner: hex.EncodeToString(sum[:8]), wake: make(chan struct{}, 1), step: func(string) {},
 		images: map[string]string{}, shapes: map[string]*shape{}, claims: map[string]claim{}}, nil
 }
 

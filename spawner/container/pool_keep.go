@@ -44,11 +44,18 @@ func (p *Pool) look() {
 
 // keep looks at the pool, and boots a container if one is wanted.
 func (p *Pool) keep(ctx context.Context) error {
-	if p.options.Size > 0 {
+	most := p.options.Size
+	if most > 0 {
 		if err := p.settle(ctx); err != nil {
 			return err
 		}
+		if p.options.More != nil {
+			most += max(0, p.options.More(ctx))
+		}
 	}
+	p.mu.Lock()
+	p.most = most
+	p.mu.Unlock()
 	have, err := p.scan(ctx)
 	p.mu.Lock()
 	off := p.off != "" && time.Since(p.offAt) < poolAgain
@@ -57,7 +64,7 @@ func (p *Pool) keep(ctx context.Context) error {
 		return err
 	}
 	for _, key := range p.kinds() {
-		if have[key] < p.options.Size && p.bootOne(ctx, key) {
+		if have[key] < most && p.bootOne(ctx, key) {
 			p.look()
 			return nil
 		}
@@ -156,11 +163,12 @@ func (p *Pool) sort(ctx context.Context, c *booted, paused bool, have map[string
 // wanted reports whether a container that waits should go on waiting: its kind is
 // still one of those that are kept, there are not too many, and there is memory.
 func (p *Pool) wanted(c *booted, kind Spec, have map[string]int) bool {
-	if p.options.Size <= have[c.shape] {
-		return false
-	}
 	room := yes(p.options.Room)
 	p.mu.Lock()
+	if p.most <= have[c.shape] {
+		p.mu.Unlock()
+		return false
+	}
 	if !room {
 		p.shortAt = time.Now()
 	} else if p.shapes[c.shape] == nil { // kept by an earlier Lectern

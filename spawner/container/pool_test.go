@@ -317,3 +317,19 @@ func TestPoolBootsWhileNobodyStarts(t *testing.T) {
 	must(t, <-booted)
 	fillPool(t, p, 1)
 }
+
+// A class that is expected finds more; afterwards they go, down to the pool's size.
+func TestPoolGrowsForAClass(t *testing.T) {
+	t.Parallel()
+	data := openTempDir(t)
+	more := 1
+	p, err := container.NewPool(newDocker(t, data), container.PoolOptions{Size: 1, Dir: filepath.Join(data, "run", "pool"),
+		More: func(context.Context) int { return more }})
+	must(t, err)
+	r := enginetest.Rig{Engine: p, Data: data, Image: enginetest.StubImage(t), Realm: filepath.Base(filepath.Dir(data))}
+	emptyPool(t, data)
+	p.Want(container.Workspace(r.Place(t, "wanted")))
+	fillPool(t, p, 2)
+	more = 0
+	fillPool(t, p, 1)
+}
