@@ -108,12 +108,12 @@ except OSError as e: print(type(e).__name__)`); got != "gaierror" {
 	me = works("listed")
 	var got string
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
-		if got = me.python(fmt.Sprintf(fetchAll, "http://data.example.org/ http://169.254.169.254/ http://www.example.org/")); !strings.Contains(got, "refused") {
+		if got = me.python(fmt.Sprintf(fetchAll, "http://data.example.com/ http://169.254.169.254/ http://www.example.org/")); !strings.Contains(got, "refused") {
 			break // the proxy listens once the network is there
 		}
 	}
 	lines := strings.Split(got, "\n")
-	if len(lines) != 3 || !strings.Contains(lines[0], `403 "data.example.org:80" is not among the hosts`) || !strings.Contains(lines[1], "403") || strings.Contains(lines[2], "not among") {
+	if len(lines) != 3 || !strings.Contains(lines[0], `403 "data.example.com:80" is not among the hosts`) || !strings.Contains(lines[1], "403") || strings.Contains(lines[2], "not among") {
 		t.Errorf("with a list:\n%s", got)
 	}
 

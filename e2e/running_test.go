@@ -89,7 +89,10 @@ func TestAGraderOpensASubmissionRunning(t *testing.T) {
 	teacher.seeText("copy of student1 for grader")
 	teacher.looks("17-servers")
 	teacher.calm()
-	grader.click(`//button[contains(., "Discard")]`)
+	grader.click(`//a[contains(., "Discard")]`)
+	grader.seeText("What was changed in the copy")
+	grader.looks("17-discard")
+	grader.click(`//dialog[@open]//button[@type="submit" and not(@formmethod)]`)
 	grader.seeText("The copy is discarded.")
 	for deadline := time.Now().Add(40 * time.Second); len(program.homesOf()) > 0; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
