@@ -144,11 +144,18 @@ def prepare():
     log.disabled = True
     kernel = Kernel(session=Session(), config=config, log=log)
     Application.instance().kernel = kernel  # where %matplotlib and %gui look for it
+    # What every fork would import for itself.
+    import tornado.platform.asyncio  # noqa: F401
+
     if "matplotlib.pyplot" in sys.modules:
         import matplotlib_inline.backend_inline  # noqa: F401  enables itself for this shell, as at a notebook's first figure
+        import PIL.Image
+
+        PIL.Image.preinit()
     import unittest  # noqa: F401  tests rely on these, so they must be known as they were
 
     if "numpy" in sys.modules:
+        import numpy.random
         import numpy.testing  # noqa: F401
     watch = guard.Watch(kernel)
     gc.enable()
