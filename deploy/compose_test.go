@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"lectern/spawner/container/enginetest"
 )
 
 // stack is docker-compose.yml running under a name and on ports of its own.
@@ -124,12 +127,7 @@ func free(t *testing.T, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		_, ports[i], _ = net.SplitHostPort(ln.Addr().String())
+		ports[i] = strconv.Itoa(enginetest.Port(t))
 	}
 	return ports
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lectern/spawner/container/enginetest"
 )
 
 // rivals starts the other proxies before the same workspace; deploy/rivals
@@ -33,7 +35,7 @@ func rivals(b *testing.B, base way, to string) []way {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
 	listen := func() (port int, addr string) {
-		port = freePort(b)
+		port = enginetest.Port(b)
 		return port, fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	var all []way

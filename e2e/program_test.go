@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lectern/spawner/container/enginetest"
 )
 
 // program is a running lectern, as an operator would start it.
@@ -96,7 +97,7 @@ func launch(t testing.TB, env ...string) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &program{t: t, bin: bin, data: filepath.Join(dir, "data"), env: env, port: freePort(t), log: &tail{}}
+	p := &program{t: t, bin: bin, data: filepath.Join(dir, "data"), env: env, port: enginetest.Port(t), log: &tail{}}
 	for _, v := range env {
 		if data, ok := strings.CutPrefix(v, "LECTERN_DATA="); ok {
 			p.data = data
@@ -198,16 +199,6 @@ func (p *program) removeContainers() {
 	for _, id := range p.containers() {
 		_ = exec.Command("docker", "rm", "-f", id).Run()
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // wait polls an expression in the page until it is true.

@@ -14,12 +14,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"lectern/course"
 	"lectern/spawner/container"
+	"lectern/spawner/container/enginetest"
 	"lectern/store"
 	"lectern/store/storetest"
 )
@@ -43,15 +45,13 @@ func newProgram(t testing.TB, settings ...string) *program {
 	if out, err := exec.Command("go", "build", "-o", p.binary, "lectern/cmd/lectern").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	_, p.port, _ = net.SplitHostPort(ln.Addr().String())
-	ln.Close()
+	p.port = strconv.Itoa(enginetest.Port(t))
 	db := storetest.URL(t)
 	p.env = append(os.Environ(), "LECTERN_DATABASE_URL="+db, "LECTERN_DATA="+p.data, "LECTERN_LISTEN=127.0.0.1:"+p.port,
 		"LECTERN_SITE_URL=http://localhost:"+p.port, "LECTERN_WORKSPACE_NETWORK=lectern-test", "LECTERN_POOL=0")
 	p.env = append(p.env, settings...)
 	p.start()
+	var err error
 	p.store, err = store.Open(context.Background(), db)
 	must(t, err)
 	t.Cleanup(func() {

@@ -30,11 +30,7 @@ type Registry struct {
 // whatever starts containers of its images: those are removed when it ends.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
-	port, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	addr := port.Addr().String()
-	must(t, port.Close())
-	return NewRegistryAt(t, addr)
+	return NewRegistryAt(t, fmt.Sprintf("127.0.0.1:%d", Port(t)))
 }
 
 // NewRegistryAt starts one at an address.
